@@ -1,0 +1,337 @@
+/// minimax bench: speed as a share of what the machine can do.
+///
+/// Shared machines change speed from second to second, so every measurement stands beside the two
+/// ceilings measured right before it, and the share is the median of the pairs' own ratios.
+#include <chrono>
+#include <sstream>
+
+#include "base/error.h"
+#include "base/json_value.h"
+#include "base/mapped_file.h"
+#include "base/output_file.h"
+#include "base/rng.h"
+#include "base/version.h"
+#include "bench_report.h"
+#include "commands.h"
+#include "engine/step_cost.h"
+#include "interrupt.h"
+#include "model/summary.h"
+#include "model/weights.h"
+#include "ops/cpu/backend.h"
+#include "ops/cpu/ceilings.h"
+#include "output.h"
+#include "progress.h"
+#include "session.h"
+
+namespace mm::cli {
+
+namespace {
+
+constexpr const char* kExamples =
+    "Prefills and decodes random ids. Bytes per token are what must be read: weights of the "
+    "active\n"
+    "experts, one embedding row, the head, states, tails and keys; FLOPs are those of products\n"
+    "with weights. Each pair measures both ceilings, then the model; percentages are medians of\n"
+    "the pairs' own ratios.\n"
+    "Examples:\n"
+    "  minimax bench\n"
+    "  minimax bench -m DIR -p 512,4096 -n 128 --depth 8192\n"
+    "  minimax bench --config config.json --format int8 -t 2 --json --out result.json";
+
+/// A sample shorter than this is repeated until it is long enough to trust the clock.
+constexpr double kSampleSeconds = 0.4;
+constexpr double kGiga = 1e9;
+constexpr int64_t kFirstTokenPrompt = 16;
+
+struct Flags {
+  CommonFlags common;
+  ModelFlags model;
+  std::string config, out;
+  RandomModelOptions random;
+  std::vector<int64_t> prompts = {512};
+  int64_t decode = 128;
+  int64_t depth = 0;
+  int repetitions = 5;
+};
+
+using Clock = std::chrono::steady_clock;
+
+double seconds_since(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
+
+/// Ids that spread over vocabulary and experts.
+std::vector<int32_t> random_ids(int64_t count, int64_t vocab_size) {
+  std::vector<int32_t> ids;
+  for (int64_t i = 0; i < count; ++i) {
+    const double u = philox_uniform(1, 0, static_cast<uint64_t>(i));
+    ids.push_back(static_cast<int32_t>(u * static_cast<double>(vocab_size)));
+  }
+  return ids;
+}
+
+/// A model, a runner for it and the ceilings of the machine.
+class Bench {
+ public:
+  Bench(const Model& model, Runner& runner, const RunnerOptions& options, const Flags& flags)
+      : model_(model),
+        runner_(runner),
+        options_(options),
+        flags_(flags),
+        summary_(summarize(model)),
+        read_(runner.pool()),
+        product_(runner.pool()),
+        ids_(random_ids(runner.context_size(), model.config.vocab_size)) {}
+
+  BenchRow prefill(int64_t tokens) {
+    const StepCost cost =
+        prefill_cost(model_.config, summary_, tokens, std::min(tokens, options_.prefill_chunk));
+    BenchRow row{
+        .kind = "prefill",
+        .tokens = tokens,
+        .bytes_per_token = static_cast<double>(cost.bytes()) / static_cast<double>(tokens),
+        .flops_per_token = static_cast<double>(cost.linear_flops) / static_cast<double>(tokens)};
+    measure(row, [&] {
+      runner_.reset();
+      feed(tokens);
+      return tokens;
+    });
+    return row;
+  }
+
+  BenchRow decode() {
+    const CacheTypes types{.tail = to_dtype(options_.compute), .kv = options_.kv_dtype};
+    // The middle of a sample stands for all of it.
+    const StepCost cost =
+        decode_cost(model_.config, summary_, flags_.depth + flags_.decode / 2, types);
+    BenchRow row{.kind = "decode",
+                 .tokens = flags_.decode,
+                 .depth = flags_.depth,
+                 .bytes_per_token = static_cast<double>(cost.bytes()),
+                 .flops_per_token = static_cast<double>(cost.linear_flops)};
+    measure(row, [&] {
+      for (int64_t i = 0; i < flags_.decode; ++i) {
+        feed(1);
+      }
+      return flags_.decode;
+    });
+    return row;
+  }
+
+  /// Which oneDNN stands behind the product ceiling, or why none does.
+  const std::string& onednn_status() const { return product_.onednn_status(); }
+
+ private:
+  void feed(int64_t tokens) {
+    throw_if_interrupted();
+    const size_t begin = static_cast<size_t>(runner_.position());
+    runner_.prefill(std::span(ids_).subspan(begin, static_cast<size_t>(tokens)),
+                    [](int64_t, int64_t) { return !interrupted(); });
+    throw_if_interrupted();
+  }
+
+  /// A large bf16 product, through our kernels or oneDNN, whichever is faster.
+  double product_ceiling() {
+    return std::max(product_.measure_own(), product_.measure_onednn(DType::kBf16).value_or(0));
+  }
+
+  /// Empties the sequence and fills it to the depth, outside of any measurement.
+  void go_to_depth(const BenchRow& row) {
+    runner_.reset();
+    if (row.depth > 0) {
+      feed(row.depth);
+    }
+  }
+
+  /// Alternates ceilings and work; `work` returns the tokens it did. One round is not counted: it
+  /// brings the weights into memory.
+  template <typename Work>
+  void measure(BenchRow& row, Work&& work) {
+    const bool decodes = row.kind == "decode";
+    Progress progress(progress_style(flags_.common.quiet),
+                      fmt::format("{} {}", row.kind, row.tokens), "pairs");
+    for (int repetition = -1; repetition < flags_.repetitions; ++repetition) {
+      Pair pair;
+      pair.read_ceiling = read_.measure() * kGiga;
+      pair.product_ceiling = product_ceiling() * kGiga;
+      double seconds = 0;
+      int64_t tokens = 0;
+      while (seconds < kSampleSeconds) {
+        if (decodes) {
+          go_to_depth(row);
+        }
+        const Clock::time_point start = Clock::now();
+        tokens += work();
+        seconds += seconds_since(start);
+      }
+      pair.tokens_per_second = static_cast<double>(tokens) / seconds;
+      if (repetition >= 0) {
+        row.pairs.push_back(pair);
+      }
+      progress.update(repetition + 1, flags_.repetitions);
+    }
+  }
+
+  const Model& model_;
+  Runner& runner_;
+  const RunnerOptions& options_;
+  const Flags& flags_;
+  ModelSummary summary_;
+  cpu::ReadCeiling read_;
+  cpu::ProductCeiling product_;
+  std::vector<int32_t> ids_;
+};
+
+Model make_model(const Flags& flags) {
+  if (flags.config.empty()) {
+    return load_model(find_model_folder(flags.model.model));
+  }
+  const ConfigFile file = read_config(MappedFile(flags.config).text(), flags.config);
+  return make_random_model(file.model, flags.random);
+}
+
+/// Seconds until a short prompt's first token is known, after loading.
+double first_token_seconds(const Model& model, RunnerOptions options) {
+  options.context_size = kFirstTokenPrompt;
+  const Clock::time_point start = Clock::now();
+  Runner runner(model, options);
+  runner.prefill(random_ids(kFirstTokenPrompt, model.config.vocab_size));
+  return seconds_since(start);
+}
+
+RunnerOptions bench_options(const Flags& flags) {
+  RunnerOptions options = make_runner_options(flags.model);
+  int64_t longest = flags.depth + flags.decode;
+  for (const int64_t prompt : flags.prompts) {
+    longest = std::max(longest, prompt);
+  }
+  options.context_size = std::max<int64_t>(longest, 1);
+  options.prefill_chunk = std::min(options.prefill_chunk, options.context_size);
+  return options;
+}
+
+Json flags_json(const Flags& flags, const RunnerOptions& options, int threads) {
+  return {{"model", flags.config.empty() ? flags.model.model : ""},
+          {"config", flags.config},
+          {"format", flags.config.empty() ? "" : flags.random.format},
+          {"threads", threads},
+          {"compute", flags.model.compute},
+          {"kv_dtype", to_string(options.kv_dtype)},
+          {"prefill_chunk", options.prefill_chunk},
+          {"repetitions", flags.repetitions}};
+}
+
+struct Measured {
+  double load_seconds = 0;
+  double first_token_seconds = 0;
+  std::string onednn;
+  std::vector<BenchRow> rows;
+};
+
+Json report(const Flags& flags, const RunnerOptions& options, const Runner& runner,
+            const Measured& measured) {
+  const ModelSummary summary = summarize(runner.model());
+  Json results = Json::array();
+  for (const BenchRow& row : measured.rows) {
+    results.push_back(to_json(row));
+  }
+  return {{"version", version_string()},
+          {"commit", commit()},
+          {"device",
+           {{"processor", processor_name()},
+            {"cores", available_cores()},
+            {"features", cpu_features()},
+            {"backend", runner.backend_name()},
+            {"onednn", measured.onednn}}},
+          {"flags", flags_json(flags, options, runner.threads())},
+          {"model",
+           {{"parameters", summary.parameters},
+            {"active_parameters", summary.active_parameters},
+            {"bytes", summary.bytes}}},
+          {"load_seconds", measured.load_seconds},
+          {"first_token_seconds", measured.first_token_seconds},
+          {"results", results}};
+}
+
+int run(const Flags& flags) {
+  set_up_log(flags.common);
+  const InterruptScope scope;
+  const RunnerOptions options = bench_options(flags);
+  Measured measured;
+  const Clock::time_point start = Clock::now();
+  const Model model = make_model(flags);
+  measured.load_seconds = seconds_since(start);
+  measured.first_token_seconds = first_token_seconds(model, options);
+  Runner runner(model, options);
+  Bench bench(model, runner, options, flags);
+  for (const int64_t prompt : flags.prompts) {
+    if (prompt > 0) {
+      measured.rows.push_back(bench.prefill(prompt));
+    }
+  }
+  if (flags.decode > 0) {
+    measured.rows.push_back(bench.decode());
+  }
+  measured.onednn = bench.onednn_status();
+  const std::string json = report(flags, options, runner, measured).dump(2) + "\n";
+  if (!flags.out.empty()) {
+    write_text_file(flags.out, json);
+  }
+  if (flags.common.json) {
+    write_out(json);
+  } else {
+    write_out(fmt::format(
+        "{}, {}, commit {}\nproduct ceiling: own kernels or oneDNN ({})\n"
+        "load {:.3f} s, first token of {} after {:.3f} s\n{}",
+        processor_name(), runner.backend_name(), commit(), measured.onednn, measured.load_seconds,
+        kFirstTokenPrompt, measured.first_token_seconds, format_table(measured.rows)));
+  }
+  return kDone;
+}
+
+}  // namespace
+
+Command make_bench_command(CLI::App& parent) {
+  CLI::App* app = parent.add_subcommand("bench", "Speed, as a share of what the machine can do");
+  const auto flags = std::make_shared<Flags>();
+  app->footer(kExamples);
+  add_model_flag(*app, flags->model.model);
+  app->add_option("--config", flags->config,
+                  "Instead of --model: random weights in the shape of this config.json")
+      ->type_name("FILE");
+  app->add_option("--format", flags->random.format, "Format of random weights")
+      ->check(CLI::IsMember({"bf16", "f32", "int8", "int4"}))
+      ->capture_default_str();
+  app->add_option("--group-size", flags->random.group_size, "Columns per scale of int4")
+      ->check(CLI::IsMember({32, 64, 128}))
+      ->capture_default_str();
+  app->add_flag("--quantize-embeddings", flags->random.quantize_embeddings,
+                "Random embedding and head as int8");
+  app->add_option("-p,--prompt-tokens", flags->prompts, "Prompt lengths, e.g. 512,4096; 0: none")
+      ->allow_extra_args(false)
+      ->delimiter(',')
+      ->check(CLI::Range(int64_t{0}, int64_t{1} << 30))
+      ->type_name("N,N")
+      ->capture_default_str();
+  app->add_option("-n,--gen-tokens", flags->decode, "Tokens to decode; 0: none")
+      ->check(CLI::Range(int64_t{0}, int64_t{1} << 30))
+      ->type_name("N")
+      ->capture_default_str();
+  app->add_option("--depth", flags->depth, "Tokens in the sequence before decoding")
+      ->check(CLI::Range(int64_t{0}, int64_t{1} << 29))
+      ->type_name("N");
+  app->add_option("-r,--repetitions", flags->repetitions, "Pairs to measure")
+      ->check(CLI::Range(1, 1000))
+      ->type_name("N")
+      ->capture_default_str();
+  app->add_option("--out", flags->out, "Write the JSON here too")->type_name("FILE");
+  app->add_option("--prefill-chunk", flags->model.prefill_chunk, "Prompt tokens per step")
+      ->check(CLI::Range(int64_t{1}, int64_t{1} << 20))
+      ->type_name("N")
+      ->capture_default_str();
+  add_compute_flags(*app, flags->model);
+  add_common_flags(*app, flags->common);
+  return {app, [flags] { return run(*flags); }};
+}
+
+}  // namespace mm::cli

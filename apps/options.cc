@@ -1,0 +1,226 @@
+#include "options.h"
+
+#include <charconv>
+#include <cmath>
+#include <cstdlib>
+#include <random>
+
+#include "base/error.h"
+#include "output.h"
+
+namespace mm::cli {
+
+namespace {
+
+/// A repeatable option that takes one value each time.
+template <typename T>
+CLI::Option* add_list(CLI::App& command, const char* names, std::vector<T>& values,
+                      const char* help) {
+  return command.add_option(names, values, help)->allow_extra_args(false);
+}
+
+void add_number(CLI::App& command, const char* names, std::optional<float>& value,
+                const char* help) {
+  command.add_option(names, value, help)->type_name("NUMBER");
+}
+
+std::string upper_snake(std::string name) {
+  for (char& c : name) {
+    c = c == '-' ? '_' : static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
+  }
+  return name;
+}
+
+void check_device(const std::string& device) {
+  if (device == "auto" || device == "cpu") {
+    return;
+  }
+  const bool indexed = device.rfind("cuda:", 0) == 0 && device.size() > 5 &&
+                       device.find_first_not_of("0123456789", 5) == std::string::npos;
+  if (device != "cuda" && !indexed) {
+    throw UsageError{
+        fmt::format("--device is \"{}\", expected auto, cpu, cuda or cuda:INDEX", device)};
+  }
+#ifdef MM_WITH_CUDA
+  raise(ErrorKind::kUnsupported,
+        "--device {}: models do not run on CUDA devices yet; use --device cpu", device);
+#else
+  raise(ErrorKind::kUnsupported, "--device {}: this build has no CUDA; use --device cpu", device);
+#endif
+}
+
+DType kv_dtype_of(const std::string& name, ComputeType compute) {
+  if (name.empty()) {
+    return to_dtype(compute);
+  }
+  if (name == "f32") {
+    return DType::kF32;
+  }
+  if (name == "bf16") {
+    return DType::kBf16;
+  }
+  if (name == "fp8" || name == "int8") {
+    raise(ErrorKind::kUnsupported, "--kv-dtype {} is not supported yet; use f32 or bf16", name);
+  }
+  throw UsageError{fmt::format("--kv-dtype is \"{}\", expected f32 or bf16", name)};
+}
+
+}  // namespace
+
+void add_text_source(CLI::App& command, TextSource& source, const std::string& what) {
+  source.text_option = command.add_option("-p,--prompt", source.text, what)->type_name("TEXT");
+  source.file_option =
+      command.add_option("-f,--file", source.file, what + ", from a file")->type_name("FILE");
+}
+
+std::string read_text(const TextSource& source) {
+  const bool has_text = source.text_option->count() > 0;
+  const bool has_file = source.file_option->count() > 0;
+  if (has_text && has_file) {
+    throw UsageError{"--prompt and --file are both given, expected one"};
+  }
+  if (has_text) {
+    return source.text;
+  }
+  if (has_file) {
+    return read_text_file(source.file);
+  }
+  if (stdin_is_terminal()) {
+    throw UsageError{"no text: give -p TEXT, -f FILE or text on standard input"};
+  }
+  return read_stdin();
+}
+
+void add_common_flags(CLI::App& command, CommonFlags& flags) {
+  command.add_flag("-v,--verbose", flags.verbose, "Say more on stderr");
+  command.add_flag("--quiet", flags.quiet, "Nothing on stderr but errors");
+  command.add_flag("--json", flags.json, "Results as JSON");
+}
+
+void add_model_flag(CLI::App& command, std::string& model) {
+  command.add_option("-m,--model", model, "Model folder (default: the bundled model)")
+      ->type_name("DIR");
+}
+
+void add_compute_flags(CLI::App& command, ModelFlags& flags) {
+  command.add_option("--device", flags.device, "Where to compute: auto, cpu, cuda or cuda:INDEX")
+      ->type_name("NAME");
+  command.add_option("-t,--threads", flags.threads, "Threads (default: one per core)")
+      ->check(CLI::Range(1, 1024))
+      ->type_name("N");
+  command.add_option("--compute", flags.compute, "Type of products")
+      ->check(CLI::IsMember({"f32", "bf16"}))
+      ->type_name("TYPE")
+      ->capture_default_str();
+  command
+      .add_option("--kv-dtype", flags.kv_dtype,
+                  "Type of cached keys and values: f32 or bf16 (default: as --compute)")
+      ->type_name("TYPE");
+}
+
+void add_model_flags(CLI::App& command, ModelFlags& flags) {
+  add_model_flag(command, flags.model);
+  add_compute_flags(command, flags);
+  command.add_option("-c,--ctx-size", flags.context_size, "Most tokens of the sequence")
+      ->check(CLI::Range(int64_t{1}, int64_t{1} << 30))
+      ->type_name("N");
+  command.add_option("--prefill-chunk", flags.prefill_chunk, "Prompt tokens per step")
+      ->check(CLI::Range(int64_t{1}, int64_t{1} << 20))
+      ->type_name("N")
+      ->capture_default_str();
+}
+
+void add_sampling_flags(CLI::App& command, SamplingFlags& flags) {
+  command
+      .add_option("-n,--max-tokens", flags.max_tokens,
+                  "Most tokens to generate (-1: until the end or the context is full)")
+      ->check(CLI::Range(int64_t{-1}, int64_t{1} << 30))
+      ->type_name("N");
+  add_number(command, "--temp,--temperature", flags.temperature, "Temperature; 0 is greedy");
+  command.add_option("--top-k", flags.top_k, "Keep the K likeliest tokens; 0 is off")
+      ->type_name("K");
+  add_number(command, "--top-p", flags.top_p, "Keep the likeliest tokens that hold this share");
+  add_number(command, "--min-p", flags.min_p, "Drop tokens under this share of the likeliest");
+  add_number(command, "--repeat-penalty", flags.repetition_penalty,
+             "Divide the logits of recent tokens; 1 is off");
+  command
+      .add_option("--repeat-last-n", flags.penalty_window,
+                  "How many last tokens --repeat-penalty sees (default 64; -1: all)")
+      ->type_name("N");
+  add_number(command, "--presence-penalty", flags.presence_penalty,
+             "Subtract once from tokens already generated");
+  add_number(command, "--frequency-penalty", flags.frequency_penalty,
+             "Subtract per time a token was generated");
+  add_list(command, "--logit-bias", flags.logit_bias, "ID+BIAS or ID-BIAS, e.g. 42-inf; repeatable")
+      ->delimiter(',')
+      ->type_name("ID+BIAS");
+  command.add_option("--seed", flags.seed, "Seed of the draws (default: random)")->type_name("N");
+  add_list(command, "--stop", flags.stops, "Stop before this text; repeatable")->type_name("TEXT");
+}
+
+void finish_options(CLI::App& command) {
+  for (CLI::Option* option : command.get_options()) {
+    if (option->get_items_expected_max() == 1) {
+      option->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
+    }
+    if (option->get_lnames().empty() || option->get_lnames().front() == "help") {
+      continue;
+    }
+    option->envname("MINIMAX_" + upper_snake(option->get_lnames().front()));
+  }
+}
+
+RunnerOptions make_runner_options(const ModelFlags& flags) {
+  check_device(flags.device);
+  RunnerOptions options;
+  options.threads = flags.threads;
+  options.compute = flags.compute == "f32" ? ComputeType::kF32 : ComputeType::kBf16;
+  options.kv_dtype = kv_dtype_of(flags.kv_dtype, options.compute);
+  options.context_size = flags.context_size;
+  options.prefill_chunk = flags.prefill_chunk;
+  return options;
+}
+
+std::pair<int32_t, float> parse_logit_bias(const std::string& text) {
+  const auto fail = [&] {
+    return UsageError{fmt::format(
+        "--logit-bias is \"{}\", expected a token id and a signed number, e.g. 42+1.5 or 42-inf",
+        text)};
+  };
+  int32_t id = 0;
+  const auto [rest, code] = std::from_chars(text.data(), text.data() + text.size(), id);
+  if (code != std::errc() || id < 0 || (*rest != '+' && *rest != '-')) {
+    throw fail();
+  }
+  char* end = nullptr;
+  const float bias = std::strtof(rest, &end);
+  if (end == rest + 1 || end == rest || *end != '\0' || std::isnan(bias)) {
+    throw fail();
+  }
+  return {id, bias};
+}
+
+SamplingParams make_sampling(const SamplingFlags& flags, const SamplingParams& defaults) {
+  SamplingParams params = defaults;
+  for (const std::string& text : flags.logit_bias) {
+    params.logit_bias.push_back(parse_logit_bias(text));
+  }
+  params.temperature = flags.temperature.value_or(params.temperature);
+  params.top_k = flags.top_k.value_or(params.top_k);
+  params.top_p = flags.top_p.value_or(params.top_p);
+  params.min_p = flags.min_p.value_or(params.min_p);
+  params.repetition_penalty = flags.repetition_penalty.value_or(params.repetition_penalty);
+  params.presence_penalty = flags.presence_penalty.value_or(params.presence_penalty);
+  params.frequency_penalty = flags.frequency_penalty.value_or(params.frequency_penalty);
+  params.penalty_window = flags.penalty_window.value_or(params.penalty_window);
+  if (flags.seed) {
+    params.seed = *flags.seed;
+  } else {
+    std::random_device device;
+    // 53 bits: a JSON number that every reader keeps exact.
+    params.seed = (uint64_t{device()} << 32 | device()) >> 11;
+  }
+  return params;
+}
+
+}  // namespace mm::cli

@@ -1,0 +1,79 @@
+#include "session.h"
+
+#include <chrono>
+#include <filesystem>
+
+#include "base/error.h"
+#include "base/log.h"
+#include "model/weights.h"
+
+namespace mm::cli {
+
+namespace fs = std::filesystem;
+
+std::string find_model_folder(const std::string& given) {
+  if (!given.empty()) {
+    if (!fs::exists(given)) {
+      raise(ErrorKind::kNotFound,
+            "{}: no such folder, expected a model folder (config.json, "
+            "weights, tokenizer.json); check --model or MINIMAX_MODEL",
+            given);
+    }
+    return given;
+  }
+  std::error_code code;
+  const fs::path program = fs::read_symlink("/proc/self/exe", code);
+  const fs::path installed = program.parent_path().parent_path() / "share/minimax/models/mini";
+  const fs::path source = fs::path(MM_SOURCE_DIR) / "models/mini";
+  for (const fs::path& folder : {installed, source}) {
+    if (fs::exists(folder / "config.json", code)) {
+      return folder.string();
+    }
+  }
+  raise(ErrorKind::kNotFound,
+        "no bundled model at {} or {}; name a model folder with --model or MINIMAX_MODEL",
+        installed.string(), source.string());
+}
+
+void set_up_log(const CommonFlags& flags) {
+  if (!flags.quiet) {
+    set_log_sink(stderr_log_sink(), flags.verbose ? LogLevel::kDebug : LogLevel::kWarning);
+  }
+}
+
+Session load_session(const std::string& model_flag) {
+  const auto start = std::chrono::steady_clock::now();
+  const std::string folder = find_model_folder(model_flag);
+  Session session{.folder = folder,
+                  .model = load_model(folder),
+                  .tokenizer = Tokenizer::load(folder),
+                  .generation = read_generation_config(folder),
+                  .eos_ids = {}};
+  session.eos_ids = merge_eos_ids(session.model.config.eos_ids, session.generation.eos_ids,
+                                  session.tokenizer.eos_id().value_or(-1));
+  session.load_seconds =
+      std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  return session;
+}
+
+GenerationRequest make_request(const Session& session, const SamplingFlags& flags) {
+  GenerationRequest request;
+  request.sampling = make_sampling(flags, session.generation.sampling);
+  validate(request.sampling, session.model.config.vocab_size);
+  request.max_tokens = flags.max_tokens;
+  request.stops = flags.stops;
+  request.stop_ids = session.eos_ids;
+  return request;
+}
+
+std::string describe_result(const GenerationResult& result) {
+  return fmt::format(
+      "prompt: {} tokens cached, {} computed in {:.3f} s ({:.1f} tokens/s)\n"
+      "answer: {} tokens in {:.3f} s ({:.1f} tokens/s), ended by {}\n",
+      result.cached_tokens, result.prompt_tokens, result.prefill_seconds, result.prefill_rate(),
+      result.ids.size(), result.decode_seconds, result.decode_rate(),
+      result.stop.empty() ? to_string(result.reason)
+                          : fmt::format("the stop string \"{}\"", result.stop));
+}
+
+}  // namespace mm::cli

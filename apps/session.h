@@ -1,0 +1,44 @@
+/// A model folder with all that generating text needs.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "engine/generation.h"
+#include "engine/generation_config.h"
+#include "engine/prompt.h"
+#include "model/model.h"
+#include "options.h"
+#include "text/tokenizer.h"
+
+namespace mm::cli {
+
+/// `given`, or the bundled model: <program>/../share/minimax/models/mini, then the source tree.
+/// Throws kNotFound when none of these exists.
+std::string find_model_folder(const std::string& given);
+
+/// Sends log lines to stderr: warnings, or with -v everything, or with --quiet nothing.
+void set_up_log(const CommonFlags& flags);
+
+/// What a model folder holds.
+struct Session {
+  std::string folder;
+  Model model;
+  Tokenizer tokenizer;
+  GenerationConfig generation;
+  std::vector<int32_t> eos_ids;
+  double load_seconds = 0;
+};
+
+/// Loads everything but the chat template. Throws what the loaders throw.
+Session load_session(const std::string& model_flag);
+
+/// A request with the sampling and limits of the flags and the model's defaults.
+GenerationRequest make_request(const Session& session, const SamplingFlags& flags);
+
+/// One paragraph of statistics of a generation, for stderr.
+std::string describe_result(const GenerationResult& result);
+
+}  // namespace mm::cli

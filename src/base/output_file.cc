@@ -1,0 +1,77 @@
+#include "base/output_file.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
+
+#include "base/check.h"
+
+namespace mm {
+namespace {
+
+// A rename survives a power cut only once its folder is on the device too. Some file systems
+// refuse to sync a folder; the data itself is safe by then, so that is no error.
+void sync_folder_of(const std::string& path) {
+  const std::filesystem::path folder = std::filesystem::path(path).parent_path();
+  const int descriptor =
+      ::open(folder.empty() ? "." : folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (descriptor < 0)
+    return;
+  ::fsync(descriptor);
+  ::close(descriptor);
+}
+
+}  // namespace
+
+OutputFile::OutputFile(const std::string& path) : path_(path) {
+  for (int attempt = 0; descriptor_ < 0; ++attempt) {
+    temporary_ = fmt::format("{}.{}-{}.partial", path, ::getpid(), attempt);
+    descriptor_ = ::open(temporary_.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+    if (descriptor_ < 0 && errno != EEXIST)
+      raise(errno == ENOENT || errno == ENOTDIR ? ErrorKind::kNotFound : ErrorKind::kIo,
+            "{}: cannot create: {}", path, std::strerror(errno));
+  }
+}
+
+OutputFile::~OutputFile() {
+  if (descriptor_ < 0)
+    return;
+  ::close(descriptor_);
+  ::unlink(temporary_.c_str());
+}
+
+void OutputFile::write_at(int64_t offset, std::span<const std::byte> bytes) {
+  MM_CHECK(descriptor_ >= 0, "{} is finished", path_);
+  while (!bytes.empty()) {
+    const ssize_t written = ::pwrite(descriptor_, bytes.data(), bytes.size(), offset);
+    if (written < 0 && errno == EINTR)
+      continue;
+    if (written <= 0)
+      raise(ErrorKind::kIo, "{}: cannot write {} bytes at {}: {}", path_, bytes.size(), offset,
+            std::strerror(written < 0 ? errno : ENOSPC));
+    bytes = bytes.subspan(static_cast<size_t>(written));
+    offset += written;
+  }
+}
+
+void OutputFile::finish() {
+  MM_CHECK(descriptor_ >= 0, "{} is finished", path_);
+  if (::fsync(descriptor_) != 0)
+    raise(ErrorKind::kIo, "{}: cannot flush: {}", path_, std::strerror(errno));
+  if (::rename(temporary_.c_str(), path_.c_str()) != 0)
+    raise(ErrorKind::kIo, "{}: cannot rename {}: {}", path_, temporary_, std::strerror(errno));
+  ::close(descriptor_);
+  descriptor_ = -1;
+  sync_folder_of(path_);
+}
+
+void write_text_file(const std::string& path, std::string_view text) {
+  OutputFile file(path);
+  file.write_at(0, std::as_bytes(std::span(text.data(), text.size())));
+  file.finish();
+}
+
+}  // namespace mm

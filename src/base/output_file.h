@@ -1,0 +1,37 @@
+/// A file that appears under its name only when it is whole.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+
+namespace mm {
+
+/// Writes to a temporary file beside `path`; finish() makes it durable and renames it over `path`.
+/// Destroyed before finish(), it leaves nothing behind. Throws kIo (a full disk among others),
+/// kNotFound if the folder does not exist.
+class OutputFile {
+ public:
+  explicit OutputFile(const std::string& path);
+  ~OutputFile();
+  OutputFile(const OutputFile&) = delete;
+  OutputFile& operator=(const OutputFile&) = delete;
+
+  /// Writes at an offset from the start; gaps read as zeros.
+  void write_at(int64_t offset, std::span<const std::byte> bytes);
+  /// Flushes to the device and renames. Nothing may be written afterwards.
+  void finish();
+  const std::string& path() const { return path_; }
+
+ private:
+  std::string path_;
+  std::string temporary_;
+  int descriptor_ = -1;
+};
+
+/// Writes a whole text file through OutputFile.
+void write_text_file(const std::string& path, std::string_view text);
+
+}  // namespace mm

@@ -1,0 +1,41 @@
+/// What a step must read and multiply: the yardstick that measured speed is divided by.
+#pragma once
+
+#include <cstdint>
+
+#include "model/config.h"
+#include "model/summary.h"
+#include "tensor/dtype.h"
+
+namespace mm {
+
+/// Memory that has to be read and products that have to be made, at least. Activations, which stay
+/// in cache, do not count, nor does writing.
+struct StepCost {
+  int64_t weight_bytes = 0;     ///< active experts only; one embedding row; the whole head
+  int64_t state_bytes = 0;      ///< recurrent states
+  int64_t tail_bytes = 0;       ///< keys and values since the last multiple of 64
+  int64_t kv_bytes = 0;         ///< keys and values of softmax layers
+  int64_t linear_flops = 0;     ///< 2 per multiply-add with a weight
+  int64_t attention_flops = 0;  ///< 2 per multiply-add of attention itself
+
+  int64_t bytes() const { return weight_bytes + state_bytes + tail_bytes + kv_bytes; }
+};
+
+/// Types of what a sequence stores.
+struct CacheTypes {
+  DType tail = DType::kBf16;
+  DType kv = DType::kBf16;
+};
+
+/// One decoded token at `position` (tokens before it).
+StepCost decode_cost(const ModelConfig& config, const ModelSummary& summary, int64_t position,
+                     const CacheTypes& types);
+
+/// A prefill of `tokens` from an empty sequence in steps of `chunk`, with logits for the last
+/// token. Every step reads every expert once, as it does when its tokens spread over all of them;
+/// states, tails and keys are read in blocks that stay in cache and are not counted.
+StepCost prefill_cost(const ModelConfig& config, const ModelSummary& summary, int64_t tokens,
+                      int64_t chunk);
+
+}  // namespace mm

@@ -1,0 +1,62 @@
+#include "model/activations.h"
+
+#include <algorithm>
+
+namespace mm {
+namespace {
+
+int64_t qkv_width(const ModelConfig& c) {
+  return std::max(3 * c.attention_size(), c.attention_size() + 2 * c.kv_size());
+}
+
+}  // namespace
+
+Activations::Activations(const ModelConfig& config, ComputeType type, int64_t rows,
+                         int64_t logit_rows)
+    : max_rows(rows), max_logit_rows(logit_rows), compute(type) {
+  const DType c = to_dtype(type);
+  const int64_t d = config.hidden_size;
+  const int64_t hk = config.attention_size();
+  const int64_t e = config.num_experts;
+  const int64_t a = config.experts_per_token;
+  const int64_t f = config.expert_size;
+  const int64_t s = rows * a;
+  x = Tensor(DType::kF32, {rows, d});
+  normed = Tensor(DType::kF32, {rows, d});
+  if (type != ComputeType::kF32) {
+    input = Tensor(c, {rows, d});
+  }
+  branch = Tensor(DType::kF32, {rows, d});
+  qkv = Tensor(DType::kF32, {rows, qkv_width(config)});
+  gate = Tensor(DType::kF32, {rows, hk});
+  attended = Tensor(DType::kF32, {rows, hk});
+  gated = Tensor(c, {rows, hk});
+  router_logits = Tensor(DType::kF32, {rows, e});
+  expert_ids = Tensor(DType::kI32, {rows, a});
+  expert_weights = Tensor(DType::kF32, {rows, a});
+  route_order = Tensor(DType::kI32, {s});
+  route_positions = Tensor(DType::kI32, {rows, a});
+  route_offsets = Tensor(DType::kI32, {e + 1});
+  routed = Tensor(c, {s, d});
+  expert_gate = Tensor(DType::kF32, {s, f});
+  expert_up = Tensor(DType::kF32, {s, f});
+  expert_hidden = Tensor(c, {s, f});
+  expert_out = Tensor(DType::kF32, {s, d});
+  logit_x = Tensor(DType::kF32, {logit_rows, d});
+  logits = Tensor(DType::kF32, {logit_rows, config.vocab_size});
+}
+
+int64_t activation_bytes(const ModelConfig& config, ComputeType type, int64_t rows,
+                         int64_t logit_rows) {
+  const int64_t c = size_of(to_dtype(type));
+  const int64_t d = config.hidden_size;
+  const int64_t hk = config.attention_size();
+  const int64_t a = config.experts_per_token;
+  const int64_t per_token = 3 * 4 * d + (type == ComputeType::kF32 ? 0 : c * d) +
+                            4 * qkv_width(config) + 8 * hk + c * hk + 4 * config.num_experts +
+                            16 * a +
+                            a * (c * d + 8 * config.expert_size + c * config.expert_size + 4 * d);
+  return rows * per_token + 4 * (config.num_experts + 1) + logit_rows * 4 * (d + config.vocab_size);
+}
+
+}  // namespace mm

@@ -1,0 +1,53 @@
+#include "model/layers/lightning_attention.h"
+
+namespace mm {
+namespace {
+
+/// Part 0, 1 or 2 (q, k, v) of qkv [T, H·3K], as [T, H, K]: within a head they lie one after the
+/// other.
+TensorView head_part(const TensorView& qkv, int part, const ModelConfig& config) {
+  const int64_t k = config.head_size;
+  TensorView view = qkv.reshape({qkv.dim(0), config.num_heads, 3 * k});
+  view.data = view.ptr<float>() + part * k;
+  view.shape[2] = k;
+  return view;
+}
+
+}  // namespace
+
+void attend(const LightningAttention& layer, const LayerStep& step, const TensorView& input,
+            const TensorView& branch) {
+  const ModelConfig& config = step.config;
+  Backend& backend = step.backend;
+  Activations& act = step.act;
+  const int64_t rows = step.rows();
+  const int64_t width = config.attention_size();
+
+  const TensorView qkv =
+      TensorView::contiguous(act.qkv.ptr<float>(), DType::kF32, {rows, 3 * width});
+  backend.linear(input, layer.qkv, qkv);
+  backend.silu(qkv);
+
+  const TensorView attended = first_rows(act.attended, rows);
+  const LayerCache& cache = step.cache();
+  backend.lightning_attention(
+      {.q = head_part(qkv, 0, config),
+       .k = head_part(qkv, 1, config),
+       .v = head_part(qkv, 2, config),
+       .slopes = layer.slopes,
+       .rows = step.batch.rows,
+       .slots = step.caches.slots,
+       .states = cache.states,
+       .tail_k = cache.tail_k,
+       .tail_v = cache.tail_v,
+       .out = attended.reshape({rows, config.num_heads, config.head_size})});
+  backend.rms_norm(attended, layer.norm, static_cast<float>(config.lightning_norm_eps), attended);
+
+  const TensorView gate = first_rows(act.gate, rows);
+  backend.linear(input, layer.gate, gate);
+  const TensorView gated = first_rows(act.gated, rows);
+  backend.sigmoid_mul(gate, attended, gated);
+  backend.linear(gated, layer.out, branch);
+}
+
+}  // namespace mm

@@ -1,0 +1,65 @@
+/// The units of work of softmax attention on the CPU.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <vector>
+
+#include "ops/backend.h"
+#include "ops/cpu/scratch.h"
+
+namespace mm::cpu {
+
+/// Keys are taken in segments at fixed absolute positions; partial results of segments are merged
+/// in ascending order, whoever computed them.
+constexpr int64_t kSegmentPages = 8;
+constexpr int64_t kSegmentTokens = kSegmentPages * kBlockTokens;
+
+/// A block of consecutive rows of one sequence under one kv head. Its queries are the rows' query
+/// heads of that kv head, row by row.
+struct SoftmaxTask {
+  int64_t sequence = 0;
+  int64_t kv_head = 0;
+  int64_t row = 0;       ///< in the step
+  int64_t position = 0;  ///< of the first row
+  int64_t rows = 0;
+
+  int64_t last_position() const { return position + rows - 1; }
+  int64_t segments() const { return last_position() / kSegmentTokens + 1; }
+};
+
+/// What the queries of a task have seen so far: Σ exp(s - largest) and Σ exp(s - largest) v.
+struct SoftmaxPartial {
+  float* largest;  ///< [queries]
+  float* total;    ///< [queries]
+  float* out;      ///< [queries, padded]
+
+  static SoftmaxPartial carve(float* block, int64_t queries, int64_t padded) {
+    Carver carver(block);
+    return {carver.take(queries), carver.take(queries), carver.take(queries * padded)};
+  }
+  static int64_t floats(int64_t queries, int64_t padded) {
+    return 2 * Carver::round_up(queries) + Carver::round_up(queries * padded);
+  }
+};
+
+/// Sizes that all tasks of a call share.
+struct SoftmaxShape {
+  int64_t head_size;
+  int64_t padded;  ///< head_size rounded up to whole vectors
+  int64_t group;   ///< query heads of a kv head
+  int64_t rows_per_task;
+
+  explicit SoftmaxShape(const SoftmaxArgs& args)
+      : head_size(args.q.dim(2)),
+        padded((head_size + 15) / 16 * 16),
+        group(args.q.dim(1) / args.kv.pages.dim(1)),
+        rows_per_task(std::max<int64_t>(1, kBlockTokens / group)) {}
+
+  int64_t queries() const { return rows_per_task * group; }
+};
+
+/// All tasks of a call, the longest first. Checks that every page they read exists.
+std::vector<SoftmaxTask> plan_softmax(const SoftmaxArgs& args, const SoftmaxShape& shape);
+
+}  // namespace mm::cpu

@@ -1,0 +1,49 @@
+#include "tensor/buffer.h"
+
+#include <sys/mman.h>
+
+#include <cstdlib>
+#include <cstring>
+
+#include "base/error.h"
+
+namespace mm {
+namespace {
+
+constexpr int64_t kAlignment = 64;
+// From one huge page on, anonymous mapping: lazily backed, returned to the system when freed.
+constexpr int64_t kMapFrom = int64_t{2} << 20;
+
+}  // namespace
+
+Buffer::Buffer(int64_t bytes) : size_(bytes) {
+  if (bytes <= 0) {
+    size_ = 0;
+    return;
+  }
+  if (bytes >= kMapFrom) {
+    void* data = ::mmap(nullptr, static_cast<size_t>(bytes), PROT_READ | PROT_WRITE,
+                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (data == MAP_FAILED)
+      raise(ErrorKind::kOutOfMemory, "cannot reserve {} bytes", bytes);
+    ::madvise(data, static_cast<size_t>(bytes), MADV_HUGEPAGE);
+    data_ = data;
+    mapped_ = true;
+    return;
+  }
+  const int64_t rounded = (bytes + kAlignment - 1) / kAlignment * kAlignment;
+  data_ = std::aligned_alloc(kAlignment, static_cast<size_t>(rounded));
+  if (data_ == nullptr)
+    raise(ErrorKind::kOutOfMemory, "cannot allocate {} bytes", bytes);
+  std::memset(data_, 0, static_cast<size_t>(rounded));
+}
+
+Buffer::~Buffer() {
+  if (mapped_) {
+    ::munmap(data_, static_cast<size_t>(size_));
+  } else {
+    std::free(data_);
+  }
+}
+
+}  // namespace mm

@@ -1,0 +1,197 @@
+/// Generation on the bundled model: it has a real tokenizer and ends its answers.
+#include "engine/generation.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <string>
+
+#include "base/error.h"
+#include "engine/generation_config.h"
+#include "engine/prompt.h"
+#include "model/weights.h"
+#include "text/utf8.h"
+
+namespace mm {
+namespace {
+
+/// The model is loaded once: every test has its own runner.
+struct Mini {
+  std::string folder = std::string(MM_SOURCE_DIR) + "/models/mini";
+  Model model = load_model(folder);
+  Tokenizer tokenizer = Tokenizer::load(folder);
+  PromptBuilder prompts{folder, tokenizer};
+
+  static const Mini& get() {
+    static const Mini kMini;
+    return kMini;
+  }
+  std::unique_ptr<Runner> runner(int64_t context = 512, int threads = 1) const {
+    RunnerOptions options;
+    options.threads = threads;
+    options.context_size = context;
+    options.prefill_chunk = 16;
+    return std::make_unique<Runner>(model, options);
+  }
+  GenerationRequest request(const std::string& question, int64_t max_tokens = 40) const {
+    GenerationRequest request;
+    request.prompt = prompts.encode({{"user", question}});
+    request.stop_ids = model.config.eos_ids;
+    request.max_tokens = max_tokens;
+    return request;
+  }
+  GenerationResult generate(const GenerationRequest& request) const {
+    return mm::generate(*runner(), tokenizer, request, {});
+  }
+};
+
+TEST(Generation, PiecesJoinToTheTextAndAreWholeCharacters) {
+  const Mini& mini = Mini::get();
+  std::string joined;
+  GenerationCallbacks callbacks;
+  callbacks.on_text = [&](const std::string& piece) {
+    EXPECT_EQ(utf8::find_invalid(piece), std::string_view::npos);
+    EXPECT_FALSE(piece.empty());
+    joined += piece;
+    return true;
+  };
+  const auto runner = mini.runner();
+  const GenerationRequest request = mini.request("Tell me a story about a dog.");
+  const GenerationResult result = generate(*runner, mini.tokenizer, request, callbacks);
+  EXPECT_EQ(joined, result.text);
+  EXPECT_EQ(result.text, mini.tokenizer.decode(result.ids));
+  EXPECT_EQ(result.prompt_tokens, static_cast<int64_t>(request.prompt.size()));
+  EXPECT_EQ(result.reason, FinishReason::kLength);
+  EXPECT_EQ(result.ids.size(), 40u);
+  EXPECT_EQ(runner->position(), result.prompt_tokens + result.fed_tokens);
+}
+
+TEST(Generation, TheEndOfSequenceEndsIt) {
+  const Mini& mini = Mini::get();
+  GenerationRequest request = mini.request("Hi", 200);
+  const GenerationResult result = mini.generate(request);
+  EXPECT_EQ(result.reason, FinishReason::kStop);
+  EXPECT_EQ(result.ids.back(), request.stop_ids.front());
+  EXPECT_THAT(result.text, testing::Not(testing::HasSubstr("<end_of_sentence>")));
+  request.show_special = true;
+  EXPECT_EQ(mini.generate(request).text, result.text + "<end_of_sentence>");
+  request.ignore_eos = true;
+  EXPECT_GT(mini.generate(request).ids.size(), result.ids.size());
+}
+
+TEST(Generation, StopStringsAreFoundAcrossTokensAndNotShown) {
+  const Mini& mini = Mini::get();
+  GenerationRequest request = mini.request("Tell me a story about a dog.");
+  const std::string text = mini.generate(request).text;
+  const std::string stop = text.substr(text.size() / 2, 7);  // starts and ends inside words
+  request.stops = {"no such text", stop};
+  std::string shown;
+  GenerationCallbacks callbacks;
+  callbacks.on_text = [&](const std::string& piece) {
+    shown += piece;
+    return true;
+  };
+  const GenerationResult result = generate(*mini.runner(), mini.tokenizer, request, callbacks);
+  EXPECT_EQ(result.reason, FinishReason::kStop);
+  EXPECT_EQ(result.stop, stop);
+  EXPECT_EQ(result.text, text.substr(0, text.find(stop)));
+  EXPECT_EQ(shown, result.text);
+}
+
+TEST(Generation, TextHeldBackForAStopThatNeverComesIsReleased) {
+  const Mini& mini = Mini::get();
+  GenerationRequest request = mini.request("Tell me a story about a dog.", 10);
+  const std::string text = mini.generate(request).text;
+  request.stops = {text.substr(text.size() - 3) + "and never this"};
+  const GenerationResult result = mini.generate(request);
+  EXPECT_EQ(result.text, text);
+  EXPECT_EQ(result.reason, FinishReason::kLength);
+  EXPECT_EQ(result.stop, "");
+}
+
+TEST(Generation, CallbacksCancel) {
+  const Mini& mini = Mini::get();
+  const GenerationRequest request = mini.request("Tell me a story about a dog.");
+  int pieces = 0;
+  GenerationCallbacks enough;
+  enough.on_text = [&](const std::string&) { return ++pieces < 3; };
+  const GenerationResult stopped = generate(*mini.runner(), mini.tokenizer, request, enough);
+  EXPECT_EQ(stopped.reason, FinishReason::kCancelled);
+  EXPECT_EQ(pieces, 3);
+  GenerationCallbacks at_once;
+  at_once.cancelled = [] { return true; };
+  const auto runner = mini.runner();
+  const GenerationResult none = generate(*runner, mini.tokenizer, request, at_once);
+  EXPECT_EQ(none.reason, FinishReason::kCancelled);
+  EXPECT_TRUE(none.ids.empty());
+  EXPECT_EQ(none.prompt_tokens, 16);  // one chunk was done
+  EXPECT_EQ(runner->position(), 16);
+}
+
+TEST(Generation, AFullContextEndsIt) {
+  const Mini& mini = Mini::get();
+  GenerationRequest request = mini.request("Tell me a story about a dog.", -1);
+  const int64_t size = static_cast<int64_t>(request.prompt.size()) + 5;
+  const GenerationResult result = generate(*mini.runner(size), mini.tokenizer, request, {});
+  EXPECT_EQ(result.reason, FinishReason::kContextFull);
+  EXPECT_EQ(result.ids.size(), 6u);  // the last one is drawn but has no place any more
+  EXPECT_EQ(result.fed_tokens, 5);
+  EXPECT_THROW(generate(*mini.runner(4), mini.tokenizer, request, {}), Error);
+}
+
+TEST(Generation, NoTokensWantedMeansAPrefillOnly) {
+  const Mini& mini = Mini::get();
+  const GenerationResult result = mini.generate(mini.request("Hi", 0));
+  EXPECT_TRUE(result.ids.empty());
+  EXPECT_EQ(result.reason, FinishReason::kLength);
+}
+
+TEST(Generation, GoingOnEqualsStartingOver) {
+  const Mini& mini = Mini::get();
+  GenerationRequest request = mini.request("Tell me a story about a dog.", 12);
+  request.sampling.temperature = 1;
+  request.sampling.repetition_penalty = 1.3f;
+  const auto runner = mini.runner();
+  const GenerationResult first = generate(*runner, mini.tokenizer, request, {});
+  GenerationRequest more = request;
+  more.prompt.assign(first.ids.begin() + first.fed_tokens, first.ids.end());
+  more.history = request.prompt;
+  more.history.insert(more.history.end(), first.ids.begin(), first.ids.begin() + first.fed_tokens);
+  const GenerationResult warm = generate(*runner, mini.tokenizer, more, {});
+  EXPECT_EQ(warm.cached_tokens, static_cast<int64_t>(more.history.size()));
+  GenerationRequest cold = request;
+  cold.prompt = more.history;
+  cold.prompt.insert(cold.prompt.end(), more.prompt.begin(), more.prompt.end());
+  EXPECT_EQ(mini.generate(cold).ids, warm.ids);
+}
+
+TEST(Generation, TheSeedDecidesNotTheThreads) {
+  const Mini& mini = Mini::get();
+  GenerationRequest request = mini.request("Tell me a story about a dog.", 30);
+  request.sampling.temperature = 1.2f;
+  request.sampling.top_p = 0.95f;
+  request.sampling.seed = 4;
+  const GenerationResult one = generate(*mini.runner(512, 1), mini.tokenizer, request, {});
+  const GenerationResult three = generate(*mini.runner(512, 3), mini.tokenizer, request, {});
+  EXPECT_EQ(one.ids, three.ids);
+  request.sampling.seed = 5;
+  EXPECT_NE(mini.generate(request).ids, one.ids);
+}
+
+TEST(Generation, WrongRequestsAreRefused) {
+  const Mini& mini = Mini::get();
+  GenerationRequest request = mini.request("Hi");
+  request.sampling.top_p = 0;
+  EXPECT_THROW(mini.generate(request), Error);
+  request = mini.request("Hi");
+  request.prompt = {};
+  EXPECT_THROW(mini.generate(request), Error);
+  request.prompt = {1, 100000};
+  EXPECT_THROW(mini.generate(request), Error);
+  request = mini.request("Hi");
+  request.stops = {""};
+  EXPECT_THROW(mini.generate(request), Error);
+}
+
+}  // namespace
+}  // namespace mm

@@ -1,0 +1,87 @@
+#include "engine/step_cost.h"
+
+#include <gtest/gtest.h>
+
+#include "model/weights.h"
+
+namespace mm {
+namespace {
+
+/// 2 lightning layers and 1 softmax layer, small enough to count by hand.
+ModelConfig small_config() {
+  ModelConfig config;
+  config.model_type = "minimax_text_01";
+  config.vocab_size = 100;
+  config.hidden_size = 32;
+  config.expert_size = 64;
+  config.num_heads = 4;
+  config.num_kv_heads = 2;
+  config.head_size = 16;
+  config.rotary_dim = 8;
+  config.num_experts = 4;
+  config.experts_per_token = 2;
+  config.layers = {AttentionKind::kLightning, AttentionKind::kLightning, AttentionKind::kSoftmax};
+  return config;
+}
+
+// H·K = 64, G·K = 32, D = 32, F = 64.
+constexpr int64_t kLightning = 3 * 64 * 32 + 64 * 32 + 32 * 64;  // qkv, gate, out
+constexpr int64_t kSoftmax = 64 * 32 + 2 * 32 * 32 + 32 * 64;    // q, k, v, o
+constexpr int64_t kExpert = 3 * 64 * 32;                         // w1, w2, w3
+constexpr int64_t kRouters = 3 * 4 * 32;                         // f32, as the norms
+constexpr int64_t kF32 = kRouters + 2 * 32 * 3 + 2 * 64 + 32;  // norms of layers, lightning, final
+constexpr int64_t kHead = 100 * 32;
+constexpr int64_t kBody = 2 * kLightning + kSoftmax;  // bf16, but for experts
+
+TEST(StepCost, DecodeReadsActiveExpertsOneRowAndTheHead) {
+  const ModelConfig config = small_config();
+  const ModelSummary summary = summarize(make_random_model(config, {}));
+  const StepCost cost = decode_cost(config, summary, 0, {});
+  const int64_t matrices = kBody + 3 * 2 * kExpert + kHead + 32;
+  EXPECT_EQ(cost.weight_bytes, 2 * matrices + 4 * kF32);
+  EXPECT_EQ(cost.state_bytes, 4 * 2 * 64 * 16);
+  EXPECT_EQ(cost.tail_bytes, 2 * 2 * 2 * 64);  // 2 layers, k and v, bf16, one row
+  EXPECT_EQ(cost.kv_bytes, 2 * 2 * 32);
+  EXPECT_EQ(cost.bytes(), cost.weight_bytes + cost.state_bytes + cost.tail_bytes + cost.kv_bytes);
+  EXPECT_EQ(cost.linear_flops, 2 * (matrices - 32 + kF32));
+}
+
+TEST(StepCost, TailsGrowWithinABlockAndKeysForever) {
+  const ModelConfig config = small_config();
+  const ModelSummary summary = summarize(make_random_model(config, {}));
+  const CacheTypes f32{DType::kF32, DType::kF32};
+  const StepCost first = decode_cost(config, summary, 0, f32);
+  const StepCost last = decode_cost(config, summary, 63, f32);
+  const StepCost next = decode_cost(config, summary, 64, f32);
+  EXPECT_EQ(last.tail_bytes, 64 * first.tail_bytes);
+  EXPECT_EQ(next.tail_bytes, first.tail_bytes);
+  EXPECT_EQ(next.kv_bytes, 65 * first.kv_bytes);
+  EXPECT_EQ(first.kv_bytes, 2 * decode_cost(config, summary, 0, {}).kv_bytes);
+  // 2 · (2·64·16 + 4·64·rows) + 4·64·(position + 1)
+  EXPECT_EQ(last.attention_flops, 2 * (2 * 64 * 16 + 4 * 64 * 64) + 4 * 64 * 64);
+}
+
+TEST(StepCost, PrefillReadsEveryWeightOnceAStep) {
+  const ModelConfig config = small_config();
+  const ModelSummary summary = summarize(make_random_model(config, {}));
+  const int64_t body = 2 * (kBody + 3 * 4 * kExpert) + 4 * kF32;
+  const StepCost one = prefill_cost(config, summary, 100, 100);
+  EXPECT_EQ(one.weight_bytes, body + 2 * kHead + 100 * 2 * 32);
+  EXPECT_EQ(prefill_cost(config, summary, 100, 50).weight_bytes, one.weight_bytes + body);
+  EXPECT_EQ(prefill_cost(config, summary, 100, 33).weight_bytes, one.weight_bytes + 3 * body);
+  EXPECT_EQ(one.linear_flops, 2 * kHead + 100 * 2 * (kBody + 3 * 2 * kExpert + kF32));
+}
+
+TEST(StepCost, ATiedHeadIsReadOnce) {
+  ModelConfig config = small_config();
+  config.tied_embeddings = true;
+  const ModelSummary summary = summarize(make_random_model(config, {}));
+  EXPECT_EQ(decode_cost(config, summary, 0, {}).weight_bytes,
+            2 * (kBody + 3 * 2 * kExpert + kHead) + 4 * kF32);
+  const StepCost prefill = prefill_cost(config, summary, 10, 10);
+  EXPECT_EQ(prefill.weight_bytes,
+            2 * (kBody + 3 * 4 * kExpert) + 4 * kF32 + 2 * kHead + 10 * 2 * 32);
+}
+
+}  // namespace
+}  // namespace mm

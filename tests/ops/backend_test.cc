@@ -1,0 +1,66 @@
+#include "ops/backend.h"
+
+#include <gtest/gtest.h>
+
+#include "ops/cpu/backend.h"
+#include "ops/reference/backend.h"
+#include "tests/ops/cases.h"
+
+namespace mm {
+namespace {
+
+using mm::testing::Bound;
+using mm::testing::op_cases;
+using mm::testing::OpCase;
+
+void expect_close(const TensorView& got, const TensorView& want, Bound bound) {
+  const std::vector<double> a = mm::testing::values(got);
+  const std::vector<double> b = mm::testing::values(want);
+  ASSERT_EQ(a.size(), b.size());
+  double largest = 0;
+  for (double value : b) largest = std::max(largest, std::abs(value));
+  double worst = 0;
+  size_t where = 0;
+  for (size_t i = 0; i < a.size(); ++i) {
+    const double room = bound.absolute * largest + bound.relative * std::abs(b[i]);
+    const double excess = std::abs(a[i] - b[i]) - room;
+    if (!(excess <= worst)) {  // also when it is NaN
+      worst = excess;
+      where = i;
+    }
+  }
+  EXPECT_EQ(worst, 0) << "element " << where << ": got " << a[where] << ", want " << b[where]
+                      << ", largest " << largest;
+}
+
+class OpCaseTest : public ::testing::TestWithParam<OpCase> {};
+
+TEST_P(OpCaseTest, CpuAgreesWithReference) {
+  const auto reference = make_reference_backend();
+  const std::vector<Tensor> want = GetParam().run(*reference);
+  ThreadPool pool(2);
+  const auto backend = make_cpu_backend(pool);
+  const std::vector<Tensor> got = GetParam().run(*backend);
+  ASSERT_EQ(got.size(), want.size());
+  for (size_t i = 0; i < got.size(); ++i) {
+    SCOPED_TRACE("output " + std::to_string(i));
+    expect_close(got[i], want[i], GetParam().bound);
+  }
+}
+
+TEST_P(OpCaseTest, CpuIgnoresThreads) {
+  ThreadPool one(1);
+  const std::vector<Tensor> want = GetParam().run(*make_cpu_backend(one));
+  for (int threads : {2, 3}) {
+    ThreadPool pool(threads);
+    const std::vector<Tensor> got = GetParam().run(*make_cpu_backend(pool));
+    for (size_t i = 0; i < got.size(); ++i)
+      EXPECT_TRUE(mm::testing::same_bits(got[i], want[i])) << threads << " threads, output " << i;
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(All, OpCaseTest, ::testing::ValuesIn(op_cases()),
+                         [](const auto& info) { return info.param.name; });
+
+}  // namespace
+}  // namespace mm

@@ -1,0 +1,237 @@
+/// The one list of op cases: op, shapes, types and bound. Tests run every case on every backend and
+/// compare with the reference; a new op or backend is covered by adding it here.
+///
+/// Measure: |got - want| ≤ absolute · max|want| + relative · |want|, element by element. Where the
+/// bounds come from: docs/numerics.md.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "tests/ops/attention_fixtures.h"
+
+namespace mm::testing {
+
+struct Bound {
+  double absolute = 0;
+  double relative = 0;
+};
+
+struct OpCase {
+  std::string name;
+  Bound bound;
+  /// Runs the op on fresh, reproducible inputs and returns everything it wrote.
+  std::function<std::vector<Tensor>(Backend&)> run;
+};
+
+constexpr double kUlp = 0x1p-24;  ///< half a unit in the last place of f32, relative
+
+/// One more unit in the last place when an output is bf16: both results round, to neighbours.
+inline Bound stored_as(DType dtype, Bound bound) {
+  if (dtype == DType::kBf16)
+    bound.relative += 0x1p-7;
+  return bound;
+}
+
+inline std::vector<Tensor> collect(Tensor tensor) {
+  std::vector<Tensor> list;
+  list.push_back(std::move(tensor));
+  return list;
+}
+
+inline std::string shape_name(const std::string& op, std::initializer_list<int64_t> sizes,
+                              std::initializer_list<DType> types) {
+  std::string name = op;
+  for (int64_t size : sizes) name += "_" + std::to_string(size);
+  for (DType type : types) name += std::string("_") + to_string(type);
+  return name;
+}
+
+inline void add_elementwise_cases(std::vector<OpCase>& cases) {
+  const DType f32 = DType::kF32;
+  for (int64_t width : {1, 7, 8, 15, 16, 17, 33, 256, 9001}) {
+    for (DType out_type : {DType::kF32, DType::kBf16}) {
+      // Division, exponential (two ulp) and the products around them.
+      const Bound gate = stored_as(out_type, {0, 8 * kUlp});
+      cases.push_back({shape_name("silu", {width}, {out_type}), gate, [=](Backend& backend) {
+                         Random random(1);
+                         Tensor x = random_tensor(random, out_type, {3, width}, 4);
+                         backend.silu(x);
+                         return collect(std::move(x));
+                       }});
+      cases.push_back({shape_name("silu_mul", {width}, {out_type}), gate, [=](Backend& backend) {
+                         Random random(2);
+                         const Tensor g = random_tensor(random, f32, {3, width}, 4);
+                         const Tensor up = random_tensor(random, f32, {3, width});
+                         Tensor out(out_type, {3, width});
+                         backend.silu_mul(g, up, out);
+                         return collect(std::move(out));
+                       }});
+      cases.push_back({shape_name("sigmoid_mul", {width}, {out_type}), gate, [=](Backend& backend) {
+                         Random random(3);
+                         const Tensor g = random_tensor(random, out_type, {3, width}, 4);
+                         const Tensor x = random_tensor(random, f32, {3, width});
+                         Tensor out(out_type, {3, width});
+                         backend.sigmoid_mul(g, x, out);
+                         return collect(std::move(out));
+                       }});
+      const Bound norm = stored_as(
+          out_type, {0, (std::log2(width) + 8) * kUlp + static_cast<double>(width) / 32 * kUlp});
+      cases.push_back({shape_name("rms_norm", {width}, {out_type}), norm, [=](Backend& backend) {
+                         Random random(4);
+                         const Tensor x = random_tensor(random, f32, {5, width}, 3);
+                         const Tensor w = random_tensor(random, f32, {width});
+                         Tensor out(out_type, {5, width});
+                         backend.rms_norm(x, w, 1e-5f, out);
+                         return collect(std::move(out));
+                       }});
+      for (DType in_type : {DType::kF32, DType::kBf16}) {
+        cases.push_back(
+            {shape_name("cast", {width}, {in_type, out_type}), {}, [=](Backend& backend) {
+               Random random(5);
+               const Tensor x = random_tensor(random, in_type, {2, width}, 100);
+               Tensor out(out_type, {2, width});
+               backend.cast(x, out);
+               return collect(std::move(out));
+             }});
+      }
+    }
+    // Cancellation leaves an error relative to the terms.
+    cases.push_back({shape_name("add_scaled", {width}, {}), {4 * kUlp, 0}, [=](Backend& backend) {
+                       Random random(6);
+                       const Tensor a = random_tensor(random, f32, {3, width});
+                       Tensor b = random_tensor(random, f32, {3, width});
+                       backend.add_scaled(a, 3.5566f, b, -0.75f, b);
+                       return collect(std::move(b));
+                     }});
+  }
+}
+
+inline void add_rope_cases(std::vector<OpCase>& cases) {
+  for (int64_t rotary : {0, 2, 6, 32, 64}) {
+    for (DType type : {DType::kF32, DType::kBf16}) {
+      cases.push_back({shape_name("rope", {rotary}, {type}), stored_as(type, {4 * kUlp, 0}),
+                       [=](Backend& backend) {
+                         Random random(7);
+                         Tensor x = random_tensor(random, type, {37, 3, 64});
+                         std::vector<int32_t> positions;
+                         for (int i = 0; i < 37; ++i)
+                           positions.push_back(static_cast<int32_t>(random.below(1 << (i % 23))));
+                         const Tensor ids = ints(positions);
+                         backend.rope({x, ids, static_cast<int>(rotary), 1e7});
+                         return collect(std::move(x));
+                       }});
+    }
+  }
+}
+
+inline void add_routing_cases(std::vector<OpCase>& cases) {
+  struct Shape {
+    int64_t tokens, experts, choices, width;
+  };
+  for (const Shape& s :
+       {Shape{1, 1, 1, 5}, Shape{3, 8, 2, 16}, Shape{200, 32, 2, 100}, Shape{513, 6, 6, 9}}) {
+    const auto name = [&](const char* op) {
+      return shape_name(op, {s.tokens, s.experts, s.choices, s.width}, {});
+    };
+    const auto route = [s](Backend& backend, Tensor& logits, Tensor& ids) {
+      Random random(8);
+      logits = random_tensor(random, DType::kF32, {s.tokens, s.experts}, 2);
+      ids = Tensor(DType::kI32, {s.tokens, s.choices});
+      backend.route_topk(logits, ids);
+    };
+    cases.push_back({name("route_topk"), {}, [=](Backend& backend) {
+                       Tensor logits, ids;
+                       route(backend, logits, ids);
+                       return collect(std::move(ids));
+                     }});
+    cases.push_back({name("route_weights"), {0, 4 * kUlp}, [=](Backend& backend) {
+                       Tensor logits, ids;
+                       route(backend, logits, ids);
+                       Tensor weights(DType::kF32, {s.tokens, s.choices});
+                       backend.route_weights(logits, ids, weights);
+                       return collect(std::move(weights));
+                     }});
+    const Bound combine{static_cast<double>(s.choices) * kUlp, 0};
+    cases.push_back(
+        {name("group_gather_combine"), combine, [=](Backend& backend) {
+           Tensor logits, ids;
+           route(backend, logits, ids);
+           const int64_t rows = s.tokens * s.choices;
+           Tensor order(DType::kI32, {rows});
+           Tensor positions(DType::kI32, {s.tokens, s.choices});
+           Tensor offsets(DType::kI32, {s.experts + 1});
+           backend.group_by_expert(ids, static_cast<int>(s.experts), {order, positions, offsets});
+           Random random(9);
+           const Tensor x = random_tensor(random, DType::kF32, {s.tokens, s.width});
+           const Tensor w = random_tensor(random, DType::kF32, {s.tokens, s.choices});
+           Tensor routed(DType::kF32, {rows, s.width});
+           Tensor out(DType::kF32, {s.tokens, s.width});
+           backend.gather_rows(x, order, routed);
+           backend.combine_rows(routed, positions, w, out);
+           std::vector<Tensor> written = collect(std::move(out));
+           written.push_back(std::move(order));
+           written.push_back(std::move(positions));
+           written.push_back(std::move(offsets));
+           written.push_back(std::move(routed));
+           return written;
+         }});
+  }
+}
+
+inline void add_lightning_cases(std::vector<OpCase>& cases) {
+  for (int64_t size : {1, 12, 32, 64, 128}) {
+    for (DType type : {DType::kF32, DType::kBf16}) {
+      const AttentionShape shape{3, 3, size, type, type};
+      // Σ over K, 64 rows and the blocks within the horizon, in f32 against double.
+      cases.push_back({shape_name("lightning", {size}, {type}), {1e-5, 0}, [=](Backend& backend) {
+                         LightningProblem problem(shape, {300, 64, 70, 5});
+                         problem.run(backend, {{0, 130}, {0, 64}, {0, 1}, {0, 5}}, {0, 1, 2, 3});
+                         problem.run(backend, {{1, 69}, {130, 1}}, {2, 0});
+                         problem.run(backend, Span{131, 169});
+                         std::vector<Tensor> written;
+                         for (size_t n = 0; n < 4; ++n) written.push_back(clone(problem.out(n)));
+                         written.push_back(clone(problem.states()));
+                         return written;
+                       }});
+    }
+  }
+}
+
+inline void add_softmax_cases(std::vector<OpCase>& cases) {
+  struct Heads {
+    int64_t heads, kv_heads, size;
+  };
+  for (const Heads& h : {Heads{1, 1, 1}, Heads{6, 2, 12}, Heads{4, 1, 64}, Heads{8, 2, 64},
+                         Heads{3, 3, 128}, Heads{16, 1, 32}}) {
+    for (DType type : {DType::kF32, DType::kBf16}) {
+      const AttentionShape shape{h.heads, h.kv_heads, h.size, type, type};
+      // Scores carry K roundings and |score| ≤ 20 turns them into a relative error of a weight.
+      const Bound bound = stored_as(type, {1e-5, 0});
+      cases.push_back({shape_name("softmax", {h.heads, h.kv_heads, h.size}, {type}), bound,
+                       [=](Backend& backend) {
+                         SoftmaxProblem problem(shape, {600, 64, 70, 5});
+                         problem.run(backend, {{0, 300}, {0, 64}, {0, 1}, {0, 5}}, {0, 1, 2, 3});
+                         problem.run(backend, {{1, 69}, {300, 1}}, {2, 0});
+                         problem.run(backend, Span{301, 1});
+                         problem.run(backend, Span{302, 298});
+                         std::vector<Tensor> written;
+                         for (size_t n = 0; n < 4; ++n) written.push_back(clone(problem.out(n)));
+                         return written;
+                       }});
+    }
+  }
+}
+
+inline std::vector<OpCase> op_cases() {
+  std::vector<OpCase> cases;
+  add_elementwise_cases(cases);
+  add_rope_cases(cases);
+  add_routing_cases(cases);
+  add_lightning_cases(cases);
+  add_softmax_cases(cases);
+  return cases;
+}
+
+}  // namespace mm::testing
