@@ -186,12 +186,10 @@ void small_ops(const Bench& bench, int64_t rows) {
   bench.report(name("route_topk 2 of 8"), 0, 0, [&] { backend.route_topk(logits, ids); });
 }
 
-}  // namespace
-
-int main(int argc, char** argv) {
-  ThreadPool pool(argc > 1 ? std::atoi(argv[1]) : available_cores());
+void run_all(int threads, const std::string& filter) {
+  ThreadPool pool(threads);
   const auto backend = make_cpu_backend(pool);
-  const Bench bench{pool, *backend, argc > 2 ? argv[2] : ""};
+  const Bench bench{pool, *backend, filter};
   fmt::print("{}\n", backend->name());
   for (int64_t rows : {1, 512}) small_ops(bench, rows);
   for (DType type : {DType::kF32, DType::kBf16}) {
@@ -202,6 +200,17 @@ int main(int argc, char** argv) {
       softmax(bench, {8, 2, 64, type, type}, context);
       softmax(bench, {4, 1, 128, type, type}, context);
     }
+  }
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  try {
+    run_all(argc > 1 ? std::atoi(argv[1]) : available_cores(), argc > 2 ? argv[2] : "");
+  } catch (const std::exception& error) {
+    fmt::print(stderr, "mm_attention_bench: {}\n", error.what());
+    return 1;
   }
   return 0;
 }
