@@ -42,6 +42,7 @@ constexpr int64_t kDefaultContext = 131072;
 struct Flags {
   CommonFlags common;
   ModelFlags model;
+  CacheFlags cache;
   SamplingFlags sampling;
   std::string system;
 };
@@ -102,10 +103,10 @@ class Settings {
 /// The loop of reading, commands and answers.
 class Chat {
  public:
-  Chat(const Flags& flags, const Session& session, const PromptBuilder& prompts, Runner& runner)
+  Chat(const Flags& flags, const Session& session, const PromptBuilder& prompts, Engine& engine)
       : flags_(flags),
         session_(session),
-        chat_(session, prompts, runner),
+        chat_(session, prompts, engine),
         lines_(default_history_file()),
         request_(make_request(session, flags.sampling)) {
     chat_.set_system(flags.system);
@@ -232,7 +233,6 @@ class Chat {
       }
       return true;
     };
-    callbacks.cancelled = interrupted;
     if (!flags_.common.json) {
       callbacks.on_text = [](const std::string& piece) {
         write_out(piece);
@@ -241,20 +241,14 @@ class Chat {
     }
     GenerationRequest request = request_;
     request.sampling.seed += static_cast<uint64_t>(chat_.turns());  // each turn draws anew
-    const GenerationResult result = chat_.ask(message, request, callbacks);
+    const GenerationResult result = chat_.ask(message, request, callbacks, interrupted);
     progress.finish();
     show_end(result);
   }
 
   void show_end(const GenerationResult& result) {
     if (flags_.common.json) {
-      write_out(Json{{"text", result.text},
-                     {"finish_reason", to_string(result.reason)},
-                     {"cached_tokens", result.cached_tokens},
-                     {"prompt_tokens", result.prompt_tokens},
-                     {"generated_tokens", result.ids.size()}}
-                    .dump() +
-                "\n");
+      write_out(result_json(result).dump() + "\n");
     } else {
       write_out(result.text.empty() || result.text.back() != '\n' ? "\n" : "");
     }
@@ -285,14 +279,14 @@ class Chat {
 
 int run(const Flags& flags) {
   set_up_log(flags.common);
-  RunnerOptions options = make_runner_options(flags.model);
-  if (options.context_size == 0) {
+  EngineOptions options = make_engine_options(flags.model, flags.cache);
+  if (options.context_size == 0 && options.memory_bytes == 0) {
     options.context_size = kDefaultContext;
   }
   const Session session = load_session(flags.model.model);
   const PromptBuilder prompts(session.folder, session.tokenizer);
-  Runner runner(session.model, options);
-  return Chat(flags, session, prompts, runner).run(runner.backend_name());
+  Engine engine(session.model, options);
+  return Chat(flags, session, prompts, engine).run(engine.backend_name());
 }
 
 }  // namespace
@@ -303,6 +297,7 @@ Command make_chat_command(CLI::App& parent) {
   app->footer(kExamples);
   app->add_option("--system", flags->system, "System message")->type_name("TEXT");
   add_model_flags(*app, flags->model);
+  add_cache_flags(*app, flags->cache);
   add_sampling_flags(*app, flags->sampling);
   add_common_flags(*app, flags->common);
   return {app, [flags] { return run(*flags); }};

@@ -1,7 +1,8 @@
-/// A conversation on one runner: what is remembered between turns and what is computed again.
+/// A conversation on an engine.
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -11,19 +12,19 @@
 
 namespace mm::cli {
 
-/// Messages, and the ids that the runner's sequence holds.
+/// Messages, sent anew with every turn: what the engine has cached of them is not computed again.
 class ChatSession {
  public:
   /// Borrows all three for its lifetime.
-  ChatSession(const Session& session, const PromptBuilder& prompts, Runner& runner)
-      : session_(session), prompts_(prompts), runner_(runner) {}
+  ChatSession(const Session& session, const PromptBuilder& prompts, Engine& engine)
+      : session_(session), prompts_(prompts), engine_(engine) {}
 
-  /// Adds a user message, generates the answer and adds it. Prefills only what the runner does not
-  /// hold: if the rendered conversation does not begin with the ids it holds, everything is
-  /// computed again. If no answer was begun (cancelled or an exception), the message is taken back.
-  /// `request` gives sampling and limits; its prompt is filled here.
+  /// Adds a user message, generates the answer and adds it. If no answer was begun (cancelled or an
+  /// exception), the message is taken back. `request` gives sampling and limits; its prompt is
+  /// filled here.
   GenerationResult ask(const std::string& text, GenerationRequest request,
-                       const GenerationCallbacks& callbacks);
+                       const GenerationCallbacks& callbacks,
+                       const std::function<bool()>& cancelled);
 
   /// Forgets all messages but keeps the system text.
   void clear();
@@ -32,19 +33,16 @@ class ChatSession {
   const std::string& system() const { return system_; }
 
   int64_t turns() const { return turns_; }
-  int64_t context_used() const { return static_cast<int64_t>(held_.size()); }
-  int64_t context_size() const { return runner_.context_size(); }
+  int64_t context_used() const { return used_; }
+  int64_t context_size() const { return engine_.context_size(); }
 
  private:
-  /// Moves the ids that the runner holds already from the prompt to the history.
-  void split_prompt(GenerationRequest& request);
-
   const Session& session_;
   const PromptBuilder& prompts_;
-  Runner& runner_;
+  Engine& engine_;
   std::string system_;
   std::vector<ChatMessage> messages_;
-  std::vector<int32_t> held_;
+  int64_t used_ = 0;
   int64_t turns_ = 0;
 };
 

@@ -130,6 +130,19 @@ void add_model_flags(CLI::App& command, ModelFlags& flags) {
       ->capture_default_str();
 }
 
+void add_cache_flags(CLI::App& command, CacheFlags& flags) {
+  command
+      .add_option("--memory", flags.memory,
+                  "Memory of all but the weights, e.g. 2G (default: enough for --ctx-size)")
+      ->type_name("BYTES");
+  command
+      .add_option("--checkpoint-every", flags.checkpoint_every,
+                  "Tokens between the states that are kept to go on from, a multiple of 64 "
+                  "(default: by cost)")
+      ->check(CLI::Range(int64_t{64}, int64_t{1} << 30))
+      ->type_name("TOKENS");
+}
+
 void add_sampling_flags(CLI::App& command, SamplingFlags& flags) {
   command
       .add_option("-n,--max-tokens", flags.max_tokens,
@@ -178,6 +191,39 @@ RunnerOptions make_runner_options(const ModelFlags& flags) {
   options.kv_dtype = kv_dtype_of(flags.kv_dtype, options.compute);
   options.context_size = flags.context_size;
   options.prefill_chunk = flags.prefill_chunk;
+  return options;
+}
+
+int64_t parse_bytes(const std::string& flag, const std::string& text) {
+  constexpr std::string_view kSuffixes = "KMGT";
+  char* end = nullptr;
+  const double number = std::strtod(text.c_str(), &end);
+  std::string_view rest(end);
+  double unit = 1;
+  if (!rest.empty() && kSuffixes.find(rest[0]) != std::string_view::npos) {
+    unit = std::pow(1024.0, static_cast<double>(kSuffixes.find(rest[0]) + 1));
+    rest.remove_prefix(1);
+  }
+  // A byte short of 2^63: what a double holds exactly is less.
+  if (end == text.c_str() || !rest.empty() || !(number > 0) || number * unit >= 0x1p62) {
+    throw UsageError{fmt::format(
+        "{} is \"{}\", expected a number of bytes, e.g. 2000000000, 512M or 1.5G", flag, text)};
+  }
+  return static_cast<int64_t>(number * unit);
+}
+
+EngineOptions make_engine_options(const ModelFlags& flags, const CacheFlags& cache) {
+  const RunnerOptions runner = make_runner_options(flags);
+  EngineOptions options;
+  options.threads = runner.threads;
+  options.compute = runner.compute;
+  options.kv_dtype = runner.kv_dtype;
+  options.context_size = runner.context_size;
+  options.step_tokens = runner.prefill_chunk;
+  options.checkpoint_every = cache.checkpoint_every;
+  if (!cache.memory.empty()) {
+    options.memory_bytes = parse_bytes("--memory", cache.memory);
+  }
   return options;
 }
 

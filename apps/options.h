@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "engine/engine.h"
 #include "engine/request.h"
 #include "engine/runner.h"
 
@@ -33,6 +34,12 @@ struct ModelFlags {
   std::string compute = "bf16";
   std::string kv_dtype;  ///< empty: the compute type
   int64_t prefill_chunk = 512;
+};
+
+/// How much an engine keeps.
+struct CacheFlags {
+  std::string memory;            ///< bytes, with a suffix or not; empty: enough for the context
+  int64_t checkpoint_every = 0;  ///< 0: chosen by cost
 };
 
 /// Sampling flags that were given; the others come from the model's generation_config.json.
@@ -62,6 +69,7 @@ void add_common_flags(CLI::App& command, CommonFlags& flags);
 void add_model_flag(CLI::App& command, std::string& model);
 void add_model_flags(CLI::App& command, ModelFlags& flags);
 void add_compute_flags(CLI::App& command, ModelFlags& flags);
+void add_cache_flags(CLI::App& command, CacheFlags& flags);
 void add_sampling_flags(CLI::App& command, SamplingFlags& flags);
 
 /// Gives every option with a long name its twin MINIMAX_<NAME>, and lets the last of repeated flags
@@ -72,6 +80,13 @@ void finish_options(CLI::App& command);
 /// Throws kUnsupported for a device or a type this build cannot do, UsageError for a name that is
 /// none.
 RunnerOptions make_runner_options(const ModelFlags& flags);
+
+/// The engine options these flags ask for, likewise, for one sequence at a time.
+EngineOptions make_engine_options(const ModelFlags& flags, const CacheFlags& cache);
+
+/// "1000000", "512K", "64M", "1.5G", "2T" (powers of 1024) as bytes. Throws UsageError naming
+/// `flag`.
+int64_t parse_bytes(const std::string& flag, const std::string& text);
 
 /// `defaults` with the given flags on top; a random seed unless one is given. Any flag that only
 /// matters when sampling, given where the defaults are greedy, leaves them greedy.

@@ -59,26 +59,17 @@ std::vector<int32_t> encode_prompt(const Session& session, const Flags& flags,
   return PromptBuilder(session.folder, session.tokenizer).encode(messages);
 }
 
-Json result_json(const Session& session, const GenerationRequest& request, const Runner& runner,
-                 const GenerationResult& result) {
-  return {{"text", result.text},
-          {"ids", result.ids},
-          {"finish_reason", to_string(result.reason)},
-          {"stop", result.stop.empty() ? Json() : Json(result.stop)},
-          {"prompt_tokens", result.prompt_tokens},
-          {"generated_tokens", result.ids.size()},
-          {"seed", request.sampling.seed},
-          {"model", session.folder},
-          {"backend", runner.backend_name()},
-          {"timings",
-           {{"load_seconds", session.load_seconds},
-            {"prefill_seconds", result.prefill_seconds},
-            {"prefill_tokens_per_second", result.prefill_rate()},
-            {"decode_seconds", result.decode_seconds},
-            {"decode_tokens_per_second", result.decode_rate()}}}};
+Json run_json(const Session& session, const GenerationRequest& request, const Engine& engine,
+              const GenerationResult& result) {
+  Json json = result_json(result);
+  json["seed"] = request.sampling.seed;
+  json["model"] = session.folder;
+  json["backend"] = engine.backend_name();
+  json["timings"]["load_seconds"] = session.load_seconds;
+  return json;
 }
 
-GenerationResult generate_shown(Runner& runner, const Session& session,
+GenerationResult generate_shown(Engine& engine, const Session& session,
                                 const GenerationRequest& request, const CommonFlags& flags) {
   Progress progress(progress_style(flags.quiet), "prefill", "tokens");
   GenerationCallbacks callbacks;
@@ -89,19 +80,18 @@ GenerationResult generate_shown(Runner& runner, const Session& session,
     }
     return true;
   };
-  callbacks.cancelled = interrupted;
   if (!flags.json) {
     callbacks.on_text = [](const std::string& piece) {
       write_out(piece);
       return true;
     };
   }
-  return generate(runner, session.tokenizer, request, callbacks);
+  return generate(engine, session.tokenizer, request, std::move(callbacks), interrupted);
 }
 
 int run(const Flags& flags) {
   set_up_log(flags.common);
-  RunnerOptions options = make_runner_options(flags.model);
+  EngineOptions options = make_engine_options(flags.model, {});
   const std::string text = read_prompt(flags);
   const InterruptScope scope;
   const Session session = load_session(flags.model.model);
@@ -113,17 +103,18 @@ int run(const Flags& flags) {
     const int64_t room = request.max_tokens >= 0 ? request.max_tokens : kDefaultRoom;
     options.context_size = prompt + room;
   }
-  options.prefill_chunk = std::min(options.prefill_chunk, std::max<int64_t>(prompt, 1));
-  Runner runner(session.model, options);
-  const GenerationResult result = generate_shown(runner, session, request, flags.common);
+  options.step_tokens = std::min(options.step_tokens, std::max<int64_t>(prompt, 1));
+  options.reuse = false;  // nobody comes back
+  Engine engine(session.model, options);
+  const GenerationResult result = generate_shown(engine, session, request, flags.common);
   if (flags.common.json) {
-    write_out(result_json(session, request, runner, result).dump(2) + "\n");
+    write_out(run_json(session, request, engine, result).dump(2) + "\n");
   } else if (!result.text.empty() && result.text.back() != '\n') {
     write_out("\n");
   }
   if (flags.common.verbose && !flags.common.quiet) {
     write_err(fmt::format("{}, {}, seed {}, loaded in {:.3f} s\n{}", session.folder,
-                          runner.backend_name(), request.sampling.seed, session.load_seconds,
+                          engine.backend_name(), request.sampling.seed, session.load_seconds,
                           describe_result(result)));
   }
   return interrupted() ? kInterrupted : kDone;

@@ -66,14 +66,43 @@ GenerationRequest make_request(const Session& session, const SamplingFlags& flag
   return request;
 }
 
+std::string describe_usage(const Usage& usage) {
+  const int64_t prompt = usage.prompt_tokens;
+  std::string text =
+      fmt::format("{} tokens: {} cached, {} replayed, {} computed", prompt, usage.cached_tokens,
+                  usage.replayed_tokens, prompt - usage.cached_tokens - usage.replayed_tokens);
+  if (usage.cached_tokens == 0) {
+    text += fmt::format(" ({})", to_string(usage.reuse));
+  }
+  return text;
+}
+
 std::string describe_result(const GenerationResult& result) {
   return fmt::format(
-      "prompt: {} tokens cached, {} computed in {:.3f} s ({:.1f} tokens/s)\n"
+      "prompt: {} in {:.3f} s ({:.1f} tokens/s)\n"
       "answer: {} tokens in {:.3f} s ({:.1f} tokens/s), ended by {}\n",
-      result.cached_tokens, result.prompt_tokens, result.prefill_seconds, result.prefill_rate(),
+      describe_usage(result.usage), result.prefill_seconds, result.prefill_rate(),
       result.ids.size(), result.decode_seconds, result.decode_rate(),
       result.stop.empty() ? to_string(result.reason)
                           : fmt::format("the stop string \"{}\"", result.stop));
+}
+
+Json result_json(const GenerationResult& result) {
+  const Usage& usage = result.usage;
+  return {{"text", result.text},
+          {"ids", result.ids},
+          {"finish_reason", to_string(result.reason)},
+          {"stop", result.stop.empty() ? Json() : Json(result.stop)},
+          {"prompt_tokens", usage.prompt_tokens},
+          {"cached_tokens", usage.cached_tokens},
+          {"replayed_tokens", usage.replayed_tokens},
+          {"reuse", to_string(usage.reuse)},
+          {"generated_tokens", result.ids.size()},
+          {"timings",
+           {{"prefill_seconds", result.prefill_seconds},
+            {"prefill_tokens_per_second", result.prefill_rate()},
+            {"decode_seconds", result.decode_seconds},
+            {"decode_tokens_per_second", result.decode_rate()}}}};
 }
 
 }  // namespace mm::cli

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "base/json_value.h"
 #include "engine/generation.h"
 #include "engine/generation_config.h"
 #include "engine/prompt.h"
@@ -38,6 +39,10 @@ Session load_session(const std::string& model_flag);
 /// A request with the sampling and limits of the flags and the model's defaults.
 GenerationRequest make_request(const Session& session, const SamplingFlags& flags);
 
+/// "812 tokens: 768 cached, 20 replayed, 24 computed", and why none was cached if none was.
+std::string describe_usage(const Usage& usage);
+/// A generation as JSON: text, ids, why it ended, what was reused, times.
+Json result_json(const GenerationResult& result);
 /// One paragraph of statistics of a generation, for stderr.
 std::string describe_result(const GenerationResult& result);
 

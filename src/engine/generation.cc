@@ -2,10 +2,11 @@
 
 #include <algorithm>
 #include <chrono>
+#include <memory>
 #include <optional>
+#include <utility>
 
 #include "base/error.h"
-#include "engine/sampler.h"
 #include "text/detokenizer.h"
 #include "text/stop.h"
 
@@ -72,106 +73,94 @@ class TextStream {
   GenerationResult& result_;
 };
 
-/// One generation: the prompt, then token by token.
+/// One generation, as the receiver of its events.
 class Generation {
  public:
-  Generation(Runner& runner, const Tokenizer& tokenizer, const GenerationRequest& request,
-             const GenerationCallbacks& callbacks)
-      : runner_(runner),
+  Generation(Engine& engine, const Tokenizer& tokenizer, const GenerationRequest& request,
+             GenerationCallbacks callbacks)
+      : engine_(engine),
         request_(request),
-        callbacks_(callbacks),
-        sampler_(request.sampling, runner.model().config.vocab_size, runner.model().zero_rows),
-        stream_(tokenizer, request, callbacks, result_) {}
+        callbacks_(std::move(callbacks)),
+        stream_(tokenizer, request_, callbacks_, result_),
+        start_(std::chrono::steady_clock::now()) {}
 
-  GenerationResult run() {
-    result_.cached_tokens = runner_.position();
-    const auto start = std::chrono::steady_clock::now();
-    const std::span<const float> logits = prefill();
-    result_.prefill_seconds = seconds_since(start);
-    result_.prompt_tokens = runner_.position() - result_.cached_tokens;
-    const auto decode_start = std::chrono::steady_clock::now();
-    if (logits.empty()) {
-      result_.reason = FinishReason::kCancelled;
-    } else {
-      sampler_.accept_prompt(request_.history);
-      sampler_.accept_prompt(request_.prompt);
-      decode(logits);
+  void receive(const Event& event) {
+    switch (event.kind) {
+      case Event::Kind::kProgress:
+        progress(event);
+        break;
+      case Event::Kind::kToken:
+        token(event.token);
+        if (ended_here_) {
+          engine_.cancel(event.id);
+        }
+        break;
+      case Event::Kind::kEnd:
+        finish(event);
+        break;
+      case Event::Kind::kError:
+        result_.error = event.error;
+        finish(event);
+        break;
     }
-    stream_.finish();
-    result_.decode_seconds = seconds_since(decode_start);
-    result_.fed_tokens = runner_.position() - result_.cached_tokens - result_.prompt_tokens;
-    return std::move(result_);
   }
 
  private:
-  bool cancelled() const { return callbacks_.cancelled && callbacks_.cancelled(); }
-
-  std::span<const float> prefill() {
-    return runner_.prefill(request_.prompt, [&](int64_t done, int64_t total) {
-      const bool wanted = !callbacks_.on_prefill || callbacks_.on_prefill(done, total);
-      return wanted && !cancelled();
-    });
-  }
-
-  bool is_end(int32_t id) const {
-    return !request_.ignore_eos && std::find(request_.stop_ids.begin(), request_.stop_ids.end(),
-                                             id) != request_.stop_ids.end();
-  }
-
-  /// Whether another token may follow those generated; if not, the result says why.
-  bool may_go_on() {
-    const int64_t generated = static_cast<int64_t>(result_.ids.size());
-    if (request_.max_tokens >= 0 && generated >= request_.max_tokens) {
-      result_.reason = FinishReason::kLength;
-    } else if (generated > 0 && runner_.position() >= runner_.context_size()) {
-      result_.reason = FinishReason::kContextFull;  // the last one drawn has no place
-    } else if (cancelled()) {
-      result_.reason = FinishReason::kCancelled;
-    } else {
-      return true;
+  void progress(const Event& event) {
+    if (event.done == event.usage.prompt_tokens) {
+      mark_prompt_end();
     }
-    return false;
+    if (callbacks_.on_prefill && !callbacks_.on_prefill(event.done, event.usage.prompt_tokens)) {
+      engine_.cancel(event.id);
+    }
   }
 
-  /// Draws a token and shows its text; nothing when it ends the generation.
-  std::optional<int32_t> draw(std::span<const float> logits) {
-    const int32_t id = sampler_.sample(logits);
+  void mark_prompt_end() {
+    result_.prefill_seconds = seconds_since(start_);
+    decode_start_ = std::chrono::steady_clock::now();
+  }
+
+  void token(int32_t id) {
     result_.ids.push_back(id);
-    if (is_end(id)) {
-      result_.reason = FinishReason::kStop;
-      if (request_.show_special) {
-        stream_.push(id);
-      }
-      return std::nullopt;
-    }
-    return stream_.push(id) ? std::optional(id) : std::nullopt;
-  }
-
-  void decode(std::span<const float> logits) {
-    if (!may_go_on()) {
-      return;
-    }
-    for (;;) {
-      const std::optional<int32_t> id = draw(logits);
-      if (!id || !may_go_on()) {
-        return;
-      }
-      logits = runner_.prefill({&*id, 1});
+    const bool stops =
+        !request_.ignore_eos && std::find(request_.stop_ids.begin(), request_.stop_ids.end(), id) !=
+                                    request_.stop_ids.end();
+    if (!stops || request_.show_special) {
+      ended_here_ = !stream_.push(id);  // the result then says why
     }
   }
 
-  Runner& runner_;
-  const GenerationRequest& request_;
-  const GenerationCallbacks& callbacks_;
+  void finish(const Event& event) {
+    if (!ended_here_) {
+      result_.reason = event.reason;
+    }
+    stream_.finish();
+    result_.usage = event.usage;
+    if (decode_start_) {
+      result_.decode_seconds = seconds_since(*decode_start_);
+    } else {
+      result_.prefill_seconds = seconds_since(start_);
+    }
+    if (callbacks_.on_end) {
+      callbacks_.on_end(result_);
+    }
+  }
+
+  Engine& engine_;
+  const GenerationRequest request_;
+  const GenerationCallbacks callbacks_;
   GenerationResult result_;
-  Sampler sampler_;
   TextStream stream_;
+  bool ended_here_ = false;  // by a stop string, or by who is shown the text
+  std::chrono::steady_clock::time_point start_;
+  std::optional<std::chrono::steady_clock::time_point> decode_start_;
 };
 
 }  // namespace
 
 double GenerationResult::prefill_rate() const {
-  return prefill_seconds > 0 ? static_cast<double>(prompt_tokens) / prefill_seconds : 0;
+  const int64_t done = usage.prompt_tokens - usage.cached_tokens;
+  return prefill_seconds > 0 ? static_cast<double>(done) / prefill_seconds : 0;
 }
 
 double GenerationResult::decode_rate() const {
@@ -179,9 +168,40 @@ double GenerationResult::decode_rate() const {
                                               : 0;
 }
 
-GenerationResult generate(Runner& runner, const Tokenizer& tokenizer,
-                          const GenerationRequest& request, const GenerationCallbacks& callbacks) {
-  return Generation(runner, tokenizer, request, callbacks).run();
+RequestId submit_generation(Engine& engine, const Tokenizer& tokenizer,
+                            const GenerationRequest& request, GenerationCallbacks callbacks) {
+  const auto generation =
+      std::make_shared<Generation>(engine, tokenizer, request, std::move(callbacks));
+  return engine.submit(
+      {.prompt = request.prompt,
+       .sampling = request.sampling,
+       .max_tokens = request.max_tokens,
+       .stop_ids = request.ignore_eos ? std::vector<int32_t>() : request.stop_ids,
+       .branch_points = request.branch_points,
+       .on_event = [generation](const Event& event) { generation->receive(event); }});
+}
+
+GenerationResult generate(Engine& engine, const Tokenizer& tokenizer,
+                          const GenerationRequest& request, GenerationCallbacks callbacks,
+                          const std::function<bool()>& cancelled) {
+  std::optional<GenerationResult> result;
+  callbacks.on_end = [&, told = std::move(callbacks.on_end)](const GenerationResult& end) {
+    result = end;
+    if (told) {
+      told(end);
+    }
+  };
+  const RequestId id = submit_generation(engine, tokenizer, request, std::move(callbacks));
+  while (!result) {
+    if (cancelled && cancelled()) {
+      engine.cancel(id);
+    }
+    engine.step();
+  }
+  if (!result->error.empty()) {
+    raise(ErrorKind::kInternal, "{}", result->error);
+  }
+  return std::move(*result);
 }
 
 }  // namespace mm

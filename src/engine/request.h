@@ -28,8 +28,8 @@ void validate(const SamplingParams& params, int64_t vocab_size);
 
 /// A prompt in ids and what to do with it.
 struct GenerationRequest {
-  std::vector<int32_t> prompt;   ///< appended to the runner's sequence
-  std::vector<int32_t> history;  ///< what that sequence holds already, for the repetition penalty
+  std::vector<int32_t> prompt;
+  std::vector<int64_t> branch_points;  ///< where other prompts may depart from this one
   SamplingParams sampling;
   int64_t max_tokens = -1;         ///< -1: until a stop or the context is full
   std::vector<std::string> stops;  ///< stop strings, matched on the decoded text

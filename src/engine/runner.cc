@@ -1,12 +1,11 @@
 #include "engine/runner.h"
 
 #include <algorithm>
+#include <numeric>
+#include <vector>
 
 #include "base/error.h"
-#include "cache/sequence_cache.h"
-#include "model/forward.h"
-#include "ops/cpu/backend.h"
-#include "ops/reference/backend.h"
+#include "engine/executor.h"
 
 namespace mm {
 namespace {
@@ -28,28 +27,17 @@ void check_options(const RunnerOptions& options) {
   }
 }
 
-std::vector<CacheLayerSpec> cache_layers(const ModelConfig& config) {
-  std::vector<CacheLayerSpec> specs;
-  for (const AttentionKind kind : config.layers) {
-    const bool recurrent = kind == AttentionKind::kLightning;
-    specs.push_back({.recurrent = recurrent,
-                     .heads = recurrent ? config.num_heads : config.num_kv_heads,
-                     .head_size = config.head_size});
-  }
-  return specs;
+ExecutorOptions executor_options(const RunnerOptions& options) {
+  return {.threads = options.threads,
+          .reference = options.reference,
+          .compute = options.compute,
+          .max_rows = options.prefill_chunk,
+          .max_logit_rows = options.max_logit_rows};
 }
 
-CacheViews cache_views(const SequenceCache& cache, const Tensor& slots) {
-  CacheViews views;
-  for (const CacheLayer& layer : cache.layers()) {
-    views.layers.push_back({.states = layer.state,
-                            .tail_k = layer.tail_k,
-                            .tail_v = layer.tail_v,
-                            .pages = layer.pages});
-  }
-  views.slots = slots;
-  views.block_table = cache.block_table();
-  return views;
+// One sequence: as many pages as its context has blocks, and nothing kept beside it.
+CacheSizes cache_sizes(const RunnerOptions& options) {
+  return {.pages = (options.context_size + kBlockTokens - 1) / kBlockTokens, .live = 1};
 }
 
 }  // namespace
@@ -57,28 +45,18 @@ CacheViews cache_views(const SequenceCache& cache, const Tensor& slots) {
 struct Runner::Impl {
   const Model& model;
   RunnerOptions options;
-  ThreadPool pool;
-  std::unique_ptr<Backend> backend;
-  Activations activations;
-  SequenceCache cache;
-  Tensor slots{DType::kI32, {1}};
-  Tensor ids, positions, offsets{DType::kI32, {2}}, starts{DType::kI32, {1}}, logit_rows;
-  CacheViews views;
-  const Probe* probe = nullptr;
+  Executor executor;
+  std::vector<int32_t> pages;  // page i is block i
   int64_t position = 0;
 
   Impl(const Model& m, const RunnerOptions& o)
       : model(m),
         options(o),
-        pool(o.threads == 0 ? available_cores() : o.threads),
-        backend(o.reference ? make_reference_backend() : make_cpu_backend(pool)),
-        activations(m.config, o.compute, o.prefill_chunk, o.max_logit_rows),
-        cache(cache_layers(m.config), to_dtype(o.compute), o.kv_dtype, o.context_size,
-              kBlockTokens),
-        ids(DType::kI32, {o.prefill_chunk}),
-        positions(DType::kI32, {o.prefill_chunk}),
-        logit_rows(DType::kI32, {o.max_logit_rows}),
-        views(cache_views(cache, slots)) {}
+        executor(m, executor_options(o), cache_shape(m.config, o.compute, o.kv_dtype),
+                 cache_sizes(o)),
+        pages(static_cast<size_t>(cache_sizes(o).pages)) {
+    std::iota(pages.begin(), pages.end(), 0);
+  }
 
   void check_fits(std::span<const int32_t> new_ids) const {
     const int64_t count = static_cast<int64_t>(new_ids.size());
@@ -97,22 +75,12 @@ struct Runner::Impl {
 
   /// Runs checked tokens as one step; logits of the last `rows` of them.
   TensorView run(std::span<const int32_t> new_ids, int64_t rows) {
-    const int64_t count = static_cast<int64_t>(new_ids.size());
-    std::copy(new_ids.begin(), new_ids.end(), ids.ptr<int32_t>());
-    for (int64_t i = 0; i < count; ++i) {
-      positions.ptr<int32_t>()[i] = static_cast<int32_t>(position + i);
-    }
-    for (int64_t i = 0; i < rows; ++i) {
-      logit_rows.ptr<int32_t>()[i] = static_cast<int32_t>(count - rows + i);
-    }
-    offsets.ptr<int32_t>()[1] = static_cast<int32_t>(count);
-    starts.ptr<int32_t>()[0] = static_cast<int32_t>(position);
-    const Batch batch{.ids = ids.view().slice(0, count),
-                      .positions = positions.view().slice(0, count),
-                      .rows = {.offsets = offsets, .starts = starts},
-                      .logit_rows = logit_rows.view().slice(0, rows)};
-    const TensorView logits = forward(model, *backend, batch, views, activations, probe);
-    position += count;
+    const int64_t end = position + static_cast<int64_t>(new_ids.size());
+    const size_t blocks = static_cast<size_t>((end + kBlockTokens - 1) / kBlockTokens);
+    const StepRows part{
+        .tokens = new_ids, .start = position, .pages = {pages.data(), blocks}, .logits = rows};
+    const TensorView logits = executor.run({&part, 1});
+    position = end;
     return logits;
   }
 };
@@ -156,7 +124,7 @@ TensorView Runner::step(std::span<const int32_t> ids, int64_t rows) {
 }
 
 void Runner::reset() {
-  impl_->cache.clear();
+  impl_->executor.storage().clear_state(0);
   impl_->position = 0;
 }
 
@@ -167,28 +135,28 @@ int64_t Runner::context_size() const {
   return impl_->options.context_size;
 }
 int Runner::threads() const {
-  return impl_->pool.size();
+  return impl_->executor.pool().size();
 }
 std::string Runner::backend_name() const {
-  return impl_->backend->name();
+  return impl_->executor.backend().name();
 }
 Backend& Runner::backend() {
-  return *impl_->backend;
+  return impl_->executor.backend();
 }
 ThreadPool& Runner::pool() {
-  return impl_->pool;
+  return impl_->executor.pool();
 }
 const Model& Runner::model() const {
   return impl_->model;
 }
 void Runner::set_probe(const Probe* probe) {
-  impl_->probe = probe;
+  impl_->executor.set_probe(probe);
 }
 
 int64_t Runner::workspace_bytes() const {
   const RunnerOptions& o = impl_->options;
-  return impl_->cache.bytes() +
-         activation_bytes(impl_->model.config, o.compute, o.prefill_chunk, o.max_logit_rows);
+  return mm::workspace_bytes(impl_->model.config, executor_options(o)) +
+         cache_sizes(o).bytes(cache_shape(impl_->model.config, o.compute, o.kv_dtype));
 }
 
 }  // namespace mm

@@ -15,7 +15,7 @@
 namespace mm {
 namespace {
 
-/// The model is loaded once: every test has its own runner.
+/// The model is loaded once: every test has its own engine.
 struct Mini {
   std::string folder = std::string(MM_SOURCE_DIR) + "/models/mini";
   Model model = load_model(folder);
@@ -26,12 +26,12 @@ struct Mini {
     static const Mini kMini;
     return kMini;
   }
-  std::unique_ptr<Runner> runner(int64_t context = 512, int threads = 1) const {
-    RunnerOptions options;
+  std::unique_ptr<Engine> engine(int64_t context = 512, int threads = 1) const {
+    EngineOptions options;
     options.threads = threads;
     options.context_size = context;
-    options.prefill_chunk = 16;
-    return std::make_unique<Runner>(model, options);
+    options.step_tokens = 65;
+    return std::make_unique<Engine>(model, options);
   }
   GenerationRequest request(const std::string& question, int64_t max_tokens = 40) const {
     GenerationRequest request;
@@ -41,7 +41,7 @@ struct Mini {
     return request;
   }
   GenerationResult generate(const GenerationRequest& request) const {
-    return mm::generate(*runner(), tokenizer, request, {});
+    return mm::generate(*engine(), tokenizer, request, {});
   }
 };
 
@@ -55,15 +55,18 @@ TEST(Generation, PiecesJoinToTheTextAndAreWholeCharacters) {
     joined += piece;
     return true;
   };
-  const auto runner = mini.runner();
+  const auto engine = mini.engine();
   const GenerationRequest request = mini.request("Tell me a story about a dog.");
-  const GenerationResult result = generate(*runner, mini.tokenizer, request, callbacks);
+  const GenerationResult result = generate(*engine, mini.tokenizer, request, callbacks);
   EXPECT_EQ(joined, result.text);
   EXPECT_EQ(result.text, mini.tokenizer.decode(result.ids));
-  EXPECT_EQ(result.prompt_tokens, static_cast<int64_t>(request.prompt.size()));
+  EXPECT_EQ(result.usage.prompt_tokens, static_cast<int64_t>(request.prompt.size()));
+  EXPECT_EQ(result.usage.generated_tokens, 40);
+  EXPECT_EQ(result.usage.computed_tokens, result.usage.prompt_tokens + 39);
   EXPECT_EQ(result.reason, FinishReason::kLength);
   EXPECT_EQ(result.ids.size(), 40u);
-  EXPECT_EQ(runner->position(), result.prompt_tokens + result.fed_tokens);
+  EXPECT_TRUE(engine->idle());
+  engine->check_integrity();
 }
 
 TEST(Generation, TheEndOfSequenceEndsIt) {
@@ -91,7 +94,7 @@ TEST(Generation, StopStringsAreFoundAcrossTokensAndNotShown) {
     shown += piece;
     return true;
   };
-  const GenerationResult result = generate(*mini.runner(), mini.tokenizer, request, callbacks);
+  const GenerationResult result = generate(*mini.engine(), mini.tokenizer, request, callbacks);
   EXPECT_EQ(result.reason, FinishReason::kStop);
   EXPECT_EQ(result.stop, stop);
   EXPECT_EQ(result.text, text.substr(0, text.find(stop)));
@@ -115,28 +118,30 @@ TEST(Generation, CallbacksCancel) {
   int pieces = 0;
   GenerationCallbacks enough;
   enough.on_text = [&](const std::string&) { return ++pieces < 3; };
-  const GenerationResult stopped = generate(*mini.runner(), mini.tokenizer, request, enough);
+  const GenerationResult stopped = generate(*mini.engine(), mini.tokenizer, request, enough);
   EXPECT_EQ(stopped.reason, FinishReason::kCancelled);
   EXPECT_EQ(pieces, 3);
-  GenerationCallbacks at_once;
-  at_once.cancelled = [] { return true; };
-  const auto runner = mini.runner();
-  const GenerationResult none = generate(*runner, mini.tokenizer, request, at_once);
+  const auto engine = mini.engine();
+  const GenerationResult none = generate(*engine, mini.tokenizer, request, {}, [] { return true; });
   EXPECT_EQ(none.reason, FinishReason::kCancelled);
   EXPECT_TRUE(none.ids.empty());
-  EXPECT_EQ(none.prompt_tokens, 16);  // one chunk was done
-  EXPECT_EQ(runner->position(), 16);
+  EXPECT_EQ(none.usage.computed_tokens, 0);
+  GenerationCallbacks early;
+  early.on_prefill = [](int64_t, int64_t) { return false; };
+  const GenerationResult first_part = generate(*engine, mini.tokenizer, request, early);
+  EXPECT_EQ(first_part.reason, FinishReason::kCancelled);
+  engine->check_integrity();
 }
 
 TEST(Generation, AFullContextEndsIt) {
   const Mini& mini = Mini::get();
   GenerationRequest request = mini.request("Tell me a story about a dog.", -1);
   const int64_t size = static_cast<int64_t>(request.prompt.size()) + 5;
-  const GenerationResult result = generate(*mini.runner(size), mini.tokenizer, request, {});
+  const GenerationResult result = generate(*mini.engine(size), mini.tokenizer, request, {});
   EXPECT_EQ(result.reason, FinishReason::kContextFull);
   EXPECT_EQ(result.ids.size(), 6u);  // the last one is drawn but has no place any more
-  EXPECT_EQ(result.fed_tokens, 5);
-  EXPECT_THROW(generate(*mini.runner(4), mini.tokenizer, request, {}), Error);
+  EXPECT_EQ(result.usage.computed_tokens, size);
+  EXPECT_THROW(generate(*mini.engine(4), mini.tokenizer, request, {}), Error);
 }
 
 TEST(Generation, NoTokensWantedMeansAPrefillOnly) {
@@ -148,21 +153,16 @@ TEST(Generation, NoTokensWantedMeansAPrefillOnly) {
 
 TEST(Generation, GoingOnEqualsStartingOver) {
   const Mini& mini = Mini::get();
-  GenerationRequest request = mini.request("Tell me a story about a dog.", 12);
+  GenerationRequest request = mini.request("Tell me a story about a dog.", 60);
   request.sampling.temperature = 1;
   request.sampling.repetition_penalty = 1.3f;
-  const auto runner = mini.runner();
-  const GenerationResult first = generate(*runner, mini.tokenizer, request, {});
+  const auto engine = mini.engine();
+  const GenerationResult first = generate(*engine, mini.tokenizer, request, {});
   GenerationRequest more = request;
-  more.prompt.assign(first.ids.begin() + first.fed_tokens, first.ids.end());
-  more.history = request.prompt;
-  more.history.insert(more.history.end(), first.ids.begin(), first.ids.begin() + first.fed_tokens);
-  const GenerationResult warm = generate(*runner, mini.tokenizer, more, {});
-  EXPECT_EQ(warm.cached_tokens, static_cast<int64_t>(more.history.size()));
-  GenerationRequest cold = request;
-  cold.prompt = more.history;
-  cold.prompt.insert(cold.prompt.end(), more.prompt.begin(), more.prompt.end());
-  EXPECT_EQ(mini.generate(cold).ids, warm.ids);
+  more.prompt.insert(more.prompt.end(), first.ids.begin(), first.ids.end());
+  const GenerationResult warm = generate(*engine, mini.tokenizer, more, {});
+  EXPECT_EQ(warm.usage.cached_tokens, 64);
+  EXPECT_EQ(mini.generate(more).ids, warm.ids);
 }
 
 TEST(Generation, TheSeedDecidesNotTheThreads) {
@@ -171,8 +171,8 @@ TEST(Generation, TheSeedDecidesNotTheThreads) {
   request.sampling.temperature = 1.2f;
   request.sampling.top_p = 0.95f;
   request.sampling.seed = 4;
-  const GenerationResult one = generate(*mini.runner(512, 1), mini.tokenizer, request, {});
-  const GenerationResult three = generate(*mini.runner(512, 3), mini.tokenizer, request, {});
+  const GenerationResult one = generate(*mini.engine(512, 1), mini.tokenizer, request, {});
+  const GenerationResult three = generate(*mini.engine(512, 3), mini.tokenizer, request, {});
   EXPECT_EQ(one.ids, three.ids);
   request.sampling.seed = 5;
   EXPECT_NE(mini.generate(request).ids, one.ids);

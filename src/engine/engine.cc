@@ -1,0 +1,620 @@
+#include "engine/engine.h"
+
+#include <algorithm>
+#include <chrono>
+#include <map>
+#include <optional>
+#include <unordered_map>
+#include <vector>
+
+#include "base/error.h"
+#include "cache/cache_budget.h"
+#include "engine/sampler.h"
+#include "engine/scheduler.h"
+#include "engine/step_cost.h"
+#include "model/summary.h"
+
+namespace mm {
+namespace {
+
+constexpr int64_t kMaxPositions = int64_t{1} << 30;  // positions are i32, with room to add
+constexpr int kMaxSequences = 4096;
+
+double seconds_now() {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
+
+/// A request that has not ended.
+struct Active {
+  Sequence sequence;
+  EngineRequest request;
+  std::optional<Sampler> sampler;
+  int64_t generated = 0;
+  int64_t next_snapshot = 0;  // position; 0: none
+  bool cancelled = false;
+};
+
+class LiveSnapshot : public Snapshot {
+ public:
+  LiveSnapshot(const CacheStorage& storage, const Sequence& sequence)
+      : storage_(storage), sequence_(sequence) {}
+  int64_t position() const override { return sequence_.position / kBlockTokens * kBlockTokens; }
+  std::span<const int32_t> tokens() const override {
+    return {sequence_.tokens.data(), static_cast<size_t>(position())};
+  }
+  TensorView page(size_t layer, int64_t block) const override {
+    return storage_.layers()[layer].pages.view().at(page_id(block));
+  }
+  TensorView page_scales(size_t layer, int64_t block) const override {
+    const TensorView& scales = storage_.layers()[layer].page_scales;
+    return scales.empty() ? TensorView() : scales.at(page_id(block));
+  }
+  TensorView state(size_t layer) const override {
+    return storage_.live_state(layer, sequence_.slot);
+  }
+
+ private:
+  int32_t page_id(int64_t block) const { return sequence_.pages[static_cast<size_t>(block)]; }
+
+  const CacheStorage& storage_;
+  const Sequence& sequence_;
+};
+
+EngineOptions checked(EngineOptions options) {
+  if (options.context_size < 0 || options.context_size > kMaxPositions) {
+    bad_input("context size {} is out of range, expected 1 to {} tokens", options.context_size,
+              kMaxPositions);
+  }
+  if (options.max_sequences < 1 || options.max_sequences > kMaxSequences) {
+    bad_input("{} sequences at once are out of range, expected 1 to {}", options.max_sequences,
+              kMaxSequences);
+  }
+  if (options.step_tokens < 1 || options.step_tokens > (1 << 20)) {
+    bad_input("{} tokens a step are out of range, expected 1 to {}", options.step_tokens, 1 << 20);
+  }
+  if (options.context_size == 0 && options.memory_bytes == 0) {
+    bad_input("neither a context size nor a memory budget is given");
+  }
+  options.step_tokens = std::max(options.step_tokens, options.max_sequences + kBlockTokens);
+  return options;
+}
+
+ExecutorOptions executor_options(const EngineOptions& options) {
+  return {.threads = options.threads,
+          .reference = options.reference,
+          .compute = options.compute,
+          .max_rows = options.step_tokens,
+          .max_logit_rows = options.max_sequences,
+          .max_sequences = options.max_sequences};
+}
+
+CachePlan make_cache_plan(const Model& model, const EngineOptions& options) {
+  return plan_cache(cache_shape(model.config, options.compute, options.kv_dtype),
+                    {.memory_bytes = options.memory_bytes,
+                     .workspace_bytes = workspace_bytes(model.config, executor_options(options)),
+                     .context_tokens = options.context_size,
+                     .sequences = options.max_sequences,
+                     .checkpoint_every = options.checkpoint_every});
+}
+
+/// FLOPs decide: the linear layers of a token, and per token before it two products of 2·K for each
+/// query head of each softmax layer.
+RecomputeCost recompute_cost(const ModelConfig& config, const CacheShape& shape) {
+  const ModelSummary nothing;
+  const StepCost one = decode_cost(config, nothing, 0, {shape.tail_dtype, shape.kv_dtype});
+  const auto softmax =
+      std::count(config.layers.begin(), config.layers.end(), AttentionKind::kSoftmax);
+  return {.per_token = static_cast<double>(one.linear_flops + one.attention_flops),
+          .per_token_position = 4.0 * static_cast<double>(config.attention_size() * softmax),
+          .page_bytes = static_cast<double>(shape.page_bytes()),
+          .state_bytes = static_cast<double>(shape.state_bytes())};
+}
+
+SchedulerOptions scheduler_options(const EngineOptions& options, const CachePlan& plan,
+                                   const RecomputeCost& cost) {
+  const bool grows = cost.per_token_position > 0;
+  return {.max_sequences = options.max_sequences,
+          .step_tokens = options.step_tokens,
+          .block_tokens = kBlockTokens,
+          .checkpoint_every = plan.checkpoint_every,
+          .crossover = grows ? static_cast<int64_t>(cost.per_token / cost.per_token_position) : 0};
+}
+
+}  // namespace
+
+struct Engine::Impl {
+  const Model& model;
+  EngineOptions options;
+  CachePlan plan_;
+  Executor executor;
+  RecomputeCost cost;
+  PrefixCache cache;
+  Scheduler scheduler;
+  std::map<RequestId, std::unique_ptr<Active>> active;
+  std::unordered_map<const Sequence*, Active*> by_sequence;
+  std::map<uint64_t, PrefixTree::Node> pins;
+  StepPlan plan;
+  std::vector<StateCopy> copies;
+  std::vector<StepRows> parts;
+  std::vector<Active*> drawing;  // those that draw a token in this step, in order of logits
+  std::vector<int32_t> drawn;
+  std::vector<std::string> draw_errors;  // empty: drawn
+  RequestId next_id = 1;
+  EngineStats totals;
+
+  Impl(const Model& m, const EngineOptions& o)
+      : model(m),
+        options(checked(o)),
+        plan_(make_cache_plan(m, options)),
+        executor(m, executor_options(options),
+                 cache_shape(m.config, options.compute, options.kv_dtype), plan_.sizes),
+        cost(recompute_cost(m.config, executor.storage().shape())),
+        cache({plan_.sizes.pages, plan_.sizes.checkpoints, kBlockTokens}, cost),
+        scheduler(cache, scheduler_options(options, plan_, cost)) {}
+
+  // ---- requests --------------------------------------------------------------------------------
+
+  void check_request(const EngineRequest& request) const {
+    const int64_t prompt = static_cast<int64_t>(request.prompt.size());
+    if (prompt == 0) {
+      bad_input("nothing to prefill: no tokens");
+    }
+    for (size_t i = 0; i < request.prompt.size(); ++i) {
+      if (request.prompt[i] < 0 || request.prompt[i] >= model.config.vocab_size) {
+        bad_input("token {} at position {} is outside the vocabulary of {}", request.prompt[i], i,
+                  model.config.vocab_size);
+      }
+    }
+    // The last token drawn needs no place.
+    const int64_t needed = prompt + std::max<int64_t>(request.max_tokens - 1, 0);
+    if (needed > plan_.context_tokens) {
+      raise(ErrorKind::kTooLarge,
+            "{} prompt tokens and up to {} generated do not fit the context of {} tokens; raise "
+            "--ctx-size or --memory, or ask for fewer",
+            prompt, std::max<int64_t>(request.max_tokens, 0), plan_.context_tokens);
+    }
+    if (request.snapshot_every < 0 || request.snapshot_every % kBlockTokens != 0) {
+      bad_input("snapshots every {} tokens, expected a multiple of {}", request.snapshot_every,
+                kBlockTokens);
+    }
+  }
+
+  static std::vector<int64_t> make_cuts(const EngineRequest& request) {
+    const int64_t prompt = static_cast<int64_t>(request.prompt.size());
+    std::vector<int64_t> cuts;
+    if (prompt % kBlockTokens == 0 && prompt > kBlockTokens) {
+      // Sent again, all but its last token may be cached: the checkpoint at its end would be too
+      // far.
+      cuts.push_back(prompt - kBlockTokens);
+    }
+    for (const int64_t point : request.branch_points) {
+      cuts.push_back(std::min(point, prompt) / kBlockTokens * kBlockTokens);
+    }
+    if (request.snapshot_every > 0) {
+      for (int64_t at = request.snapshot_every; at < prompt; at += request.snapshot_every) {
+        cuts.push_back(at);
+      }
+      cuts.push_back(prompt / kBlockTokens * kBlockTokens);
+    }
+    std::sort(cuts.begin(), cuts.end());
+    cuts.erase(std::unique(cuts.begin(), cuts.end()), cuts.end());
+    return cuts;
+  }
+
+  RequestId submit(EngineRequest request) {
+    check_request(request);
+    auto entry = std::make_unique<Active>();
+    if (request.max_tokens != 0) {
+      entry->sampler.emplace(request.sampling, model.config.vocab_size, model.zero_rows);
+      entry->sampler->accept_prompt(request.prompt);
+    }
+    Sequence& sequence = entry->sequence;
+    sequence.id = next_id++;
+    sequence.tokens.reserve(request.prompt.size() + kBlockTokens);
+    sequence.tokens = request.prompt;
+    sequence.prompt_tokens = sequence.size();
+    sequence.may_reuse = options.reuse && request.may_reuse;
+    sequence.cuts = make_cuts(request);
+    entry->next_snapshot = request.snapshot_every;
+    entry->request = std::move(request);
+    scheduler.add(sequence);
+    by_sequence[&sequence] = entry.get();
+    const RequestId id = sequence.id;
+    active[id] = std::move(entry);
+    return id;
+  }
+
+  Usage usage_of(const Active& entry) const {
+    const Sequence& s = entry.sequence;
+    return {.prompt_tokens = s.prompt_tokens,
+            .cached_tokens = s.cached,
+            .replayed_tokens = s.replayed,
+            .computed_tokens = s.computed,
+            .generated_tokens = entry.generated,
+            .preemptions = s.preemptions,
+            .reuse = s.outcome};
+  }
+
+  void send(Active& entry, Event event) {
+    event.id = entry.sequence.id;
+    event.usage = usage_of(entry);
+    if (entry.request.on_event) {
+      entry.request.on_event(event);
+    }
+  }
+
+  /// Gives everything back, tells and forgets the request.
+  void end(Active& entry, Event event) {
+    scheduler.remove(entry.sequence, copies);
+    run_copies(copies);
+    const Usage usage = usage_of(entry);
+    totals.usage.prompt_tokens += usage.prompt_tokens;
+    totals.usage.cached_tokens += usage.cached_tokens;
+    totals.usage.replayed_tokens += usage.replayed_tokens;
+    totals.usage.computed_tokens += usage.computed_tokens;
+    totals.usage.generated_tokens += usage.generated_tokens;
+    by_sequence.erase(&entry.sequence);
+    const auto node = active.extract(entry.sequence.id);
+    send(entry, std::move(event));
+  }
+
+  void end(Active& entry, FinishReason reason) {
+    end(entry, Event{.kind = Event::Kind::kEnd, .reason = reason});
+  }
+
+  void fail(Active& entry, const std::string& message) {
+    end(entry, Event{.kind = Event::Kind::kError, .error = message});
+  }
+
+  void end_cancelled() {
+    for (auto next = active.begin(); next != active.end();) {
+      Active& entry = *(next++)->second;  // end() erases it
+      if (entry.cancelled) {
+        end(entry, FinishReason::kCancelled);
+      }
+    }
+  }
+
+  // ---- steps -----------------------------------------------------------------------------------
+
+  void run_copies(std::vector<StateCopy>& list) {
+    const CacheStorage& storage = executor.storage();
+    for (const StateCopy& copy : list) {
+      switch (copy.kind) {
+        case StateCopy::Kind::kClear:
+          storage.clear_state(copy.live);
+          break;
+        case StateCopy::Kind::kLoad:
+          storage.load_state(copy.checkpoint, copy.live);
+          break;
+        case StateCopy::Kind::kSave:
+          storage.save_state(copy.live, copy.checkpoint);
+          break;
+      }
+    }
+    list.clear();
+  }
+
+  void collect_parts() {
+    parts.clear();
+    drawing.clear();
+    for (const StepItem& item : plan.items) {
+      const Sequence& s = *item.sequence;
+      Active* entry = by_sequence.at(&s);
+      const bool draws = item.wants_logits() && entry->sampler.has_value();
+      parts.push_back({.tokens = {s.tokens.data() + s.position, static_cast<size_t>(item.count)},
+                       .start = s.position,
+                       .slot = s.slot,
+                       .pages = s.pages,
+                       .logits = draws ? 1 : 0});
+      if (draws) {
+        drawing.push_back(entry);
+      }
+    }
+  }
+
+  /// One row of logits each; rows are independent, so threads share them out.
+  void draw(const TensorView& logits) {
+    drawn.assign(drawing.size(), -1);
+    draw_errors.resize(drawing.size());
+    const auto draw_rows = [&](int64_t begin, int64_t end, int) {
+      for (size_t n = static_cast<size_t>(begin); n < static_cast<size_t>(end); ++n) {
+        draw_errors[n].clear();
+        try {
+          drawn[n] = drawing[n]->sampler->sample(row(logits, n));
+        } catch (const std::exception& error) {
+          draw_errors[n] = error.what();
+        }
+      }
+    };
+    executor.pool().parallel_for(static_cast<int64_t>(drawing.size()), 1, draw_rows);
+  }
+
+  static std::span<const float> row(const TensorView& logits, size_t n) {
+    const size_t width = static_cast<size_t>(logits.dim(1));
+    return {logits.ptr<float>() + n * width, width};
+  }
+
+  void take_snapshot(Active& entry, int64_t before) {
+    const Sequence& s = entry.sequence;
+    const int64_t at = s.position / kBlockTokens * kBlockTokens;
+    const int64_t last = s.prompt_tokens / kBlockTokens * kBlockTokens;
+    const bool due = entry.next_snapshot > 0 && at > before / kBlockTokens * kBlockTokens &&
+                     (at >= entry.next_snapshot || at == last) && at <= last;
+    if (due) {
+      entry.next_snapshot = (at / entry.request.snapshot_every + 1) * entry.request.snapshot_every;
+      entry.request.on_snapshot(LiveSnapshot(executor.storage(), s));
+    }
+  }
+
+  /// What a sequence's part of the step, which began at `before`, means to its request.
+  void report_prompt(Active& entry, int64_t before) {
+    const Sequence& s = entry.sequence;
+    if (before >= s.prompt_tokens) {
+      return;
+    }
+    take_snapshot(entry, before);
+    send(entry,
+         Event{.kind = Event::Kind::kProgress, .done = std::min(s.position, s.prompt_tokens)});
+    if (s.remaining() == 0 && !entry.sampler) {  // only the prompt was wanted
+      end(entry, FinishReason::kLength);
+    }
+  }
+
+  void report_token(Active& entry, int32_t token, std::span<const float> logits) {
+    Sequence& s = entry.sequence;
+    const EngineRequest& request = entry.request;
+    s.tokens.push_back(token);
+    ++entry.generated;
+    send(entry, Event{.kind = Event::Kind::kToken, .token = token, .logits = logits});
+    const auto& stops = request.stop_ids;
+    if (entry.cancelled) {
+      end(entry, FinishReason::kCancelled);
+    } else if (std::find(stops.begin(), stops.end(), token) != stops.end()) {
+      end(entry, FinishReason::kStop);
+    } else if (request.max_tokens >= 0 && entry.generated >= request.max_tokens) {
+      end(entry, FinishReason::kLength);
+    } else if (s.size() > plan_.context_tokens) {
+      end(entry, FinishReason::kContextFull);
+    }
+  }
+
+  void report(const TensorView& logits) {
+    size_t next = 0;  // row of logits
+    for (size_t i = 0; i < plan.items.size(); ++i) {
+      const StepItem& item = plan.items[i];
+      Active& entry = *by_sequence.at(item.sequence);
+      const bool draws = parts[i].logits > 0;
+      const size_t n = draws ? next++ : 0;
+      try {
+        report_prompt(entry, item.sequence->position - item.count);
+        if (draws && draw_errors[n].empty()) {
+          report_token(entry, drawn[n], row(logits, n));
+        } else if (draws) {
+          fail(entry, draw_errors[n]);
+        }
+      } catch (const std::exception& error) {
+        // An error of one request (of its callbacks, say) ends that request alone. If it came from
+        // the end event itself nobody is left to be told.
+        if (by_sequence.count(item.sequence) != 0) {
+          fail(entry, error.what());
+        } else {
+          throw;
+        }
+      }
+    }
+  }
+
+  /// A step that could not run ends the requests that were in it; the others go on. Their states
+  /// may be half-way between two positions, so none is kept.
+  void fail_step(const char* message) {
+    for (const StepItem& item : plan.items) {
+      item.sequence->may_reuse = false;
+      fail(*by_sequence.at(item.sequence), message);
+    }
+  }
+
+  bool step() {
+    const double start = seconds_now();
+    end_cancelled();
+    scheduler.plan(plan);
+    run_copies(plan.copies);
+    if (plan.items.empty()) {
+      return false;
+    }
+    collect_parts();
+    const double model_start = seconds_now();
+    TensorView logits;
+    try {
+      logits = executor.run(parts);
+      draw(logits);
+    } catch (const std::exception& error) {
+      fail_step(error.what());
+      return true;
+    }
+    const double drawn_at = seconds_now();
+    scheduler.complete(plan, copies);
+    run_copies(copies);
+    ++totals.steps;
+    totals.step_rows += plan.rows;
+    totals.model_seconds += drawn_at - model_start;
+    totals.bookkeeping_seconds += (model_start - start) + (seconds_now() - drawn_at);
+    report(logits);
+    return true;
+  }
+
+  // ---- prefixes from elsewhere -----------------------------------------------------------------
+
+  struct Import {
+    PrefixTree::Node node = PrefixTree::kRoot;
+    std::vector<std::pair<int64_t, int32_t>> missing;  // (block, page to fill)
+  };
+
+  /// Finds or makes room for every block; fills nothing.
+  Import reserve_import(std::span<const int32_t> tokens) {
+    const int64_t blocks = static_cast<int64_t>(tokens.size()) / kBlockTokens;
+    Import import;
+    import.node = cache.begin_empty(ReuseOutcome::kEmptyCache).node;
+    for (int64_t block = 0; block < blocks; ++block) {
+      const auto part = tokens.subspan(static_cast<size_t>(block * kBlockTokens), kBlockTokens);
+      int32_t page = -1;
+      if (cache.tree().find_child(import.node, part) < 0) {
+        page = cache.take_page();
+        if (page < 0) {
+          cache.drop(import.node, static_cast<int64_t>(import.missing.size()));
+          raise(ErrorKind::kTooLarge,
+                "{} cached tokens need {} pages of {} tokens, {} of {} can be had; raise --memory "
+                "or --ctx-size, or wait for running requests",
+                tokens.size(), blocks, kBlockTokens, block, cache.total_pages());
+        }
+        import.missing.push_back({block, page});
+      }
+      import.node = cache.commit(import.node, part, page);
+    }
+    return import;
+  }
+
+  void load_pages(const ImportedPrefix& prefix, const Import& import) {
+    const auto& layers = executor.storage().layers();
+    const int64_t count = static_cast<int64_t>(import.missing.size());
+    executor.pool().parallel_for(count, 16, [&](int64_t begin, int64_t end, int) {
+      for (size_t layer = 0; layer < layers.size(); ++layer) {
+        for (int64_t i = begin; i < end && !layers[layer].pages.view().empty(); ++i) {
+          const auto [block, page] = import.missing[static_cast<size_t>(i)];
+          const TensorView& scales = layers[layer].page_scales;
+          prefix.load_page(layer, block, layers[layer].pages.view().at(page),
+                           scales.empty() ? TensorView() : scales.at(page));
+        }
+      }
+    });
+  }
+
+  void load_state(const ImportedPrefix& prefix, PrefixTree::Node node) {
+    const int32_t slot = cache.add_checkpoint(node);
+    if (slot < 0) {
+      return;  // it is there already
+    }
+    try {
+      for (size_t layer = 0; layer < executor.storage().layers().size(); ++layer) {
+        if (executor.storage().shape().layers[layer].recurrent) {
+          prefix.load_state(layer, executor.storage().checkpoint_state(layer, slot));
+        }
+      }
+    } catch (...) {
+      cache.drop_checkpoint(node);
+      throw;
+    }
+  }
+
+  uint64_t import_prefix(const ImportedPrefix& prefix) {
+    MM_CHECK(!prefix.tokens.empty() && prefix.tokens.size() % kBlockTokens == 0);
+    const Import import = reserve_import(prefix.tokens);
+    try {
+      load_pages(prefix, import);
+      load_state(prefix, import.node);
+    } catch (...) {
+      cache.drop(import.node, static_cast<int64_t>(import.missing.size()));
+      throw;
+    }
+    pins[next_id] = import.node;
+    return next_id++;
+  }
+};
+
+Engine::Engine(const Model& model, const EngineOptions& options)
+    : impl_(std::make_unique<Impl>(model, options)) {}
+
+Engine::~Engine() = default;
+
+RequestId Engine::submit(EngineRequest request) {
+  return impl_->submit(std::move(request));
+}
+
+RequestId Engine::fork(RequestId parent, int64_t at, EngineRequest request) {
+  const auto found = impl_->active.find(parent);
+  if (found == impl_->active.end()) {
+    raise(ErrorKind::kNotFound, "request {} has ended or never was; nothing to fork", parent);
+  }
+  Sequence& sequence = found->second->sequence;
+  if (at < 0 || at > sequence.position) {
+    bad_input("cannot fork request {} at token {}: it has computed {}", parent, at,
+              sequence.position);
+  }
+  if (sequence.running() && sequence.position / kBlockTokens * kBlockTokens <= at) {
+    impl_->scheduler.keep_checkpoint(sequence, impl_->copies);
+    impl_->run_copies(impl_->copies);
+  }
+  request.prompt.insert(request.prompt.begin(), sequence.tokens.begin(),
+                        sequence.tokens.begin() + at);
+  return submit(std::move(request));
+}
+
+void Engine::cancel(RequestId id) {
+  const auto found = impl_->active.find(id);
+  if (found != impl_->active.end()) {
+    found->second->cancelled = true;
+  }
+}
+
+bool Engine::step() {
+  return impl_->step();
+}
+
+bool Engine::idle() const {
+  return impl_->active.empty();
+}
+
+uint64_t Engine::import_prefix(const ImportedPrefix& prefix) {
+  return impl_->import_prefix(prefix);
+}
+
+void Engine::unpin(uint64_t pin) {
+  const auto found = impl_->pins.find(pin);
+  MM_CHECK(found != impl_->pins.end(), "pin {} does not exist", pin);
+  impl_->cache.release(found->second);
+  impl_->pins.erase(found);
+}
+
+EngineStats Engine::stats() const {
+  EngineStats stats = impl_->totals;
+  const PrefixCache& cache = impl_->cache;
+  stats.running = impl_->scheduler.running();
+  stats.waiting = impl_->scheduler.waiting();
+  stats.pages = cache.total_pages();
+  stats.free_pages = cache.free_pages();
+  stats.cached_pages = cache.tree().nodes();
+  stats.checkpoints = cache.total_states();
+  stats.free_checkpoints = cache.free_states();
+  stats.evicted_pages = cache.evicted_pages();
+  stats.evicted_checkpoints = cache.evicted_states();
+  stats.preemptions = impl_->scheduler.preemptions();
+  return stats;
+}
+
+int64_t Engine::context_size() const {
+  return impl_->plan_.context_tokens;
+}
+int64_t Engine::checkpoint_every() const {
+  return impl_->plan_.checkpoint_every;
+}
+int64_t Engine::memory_bytes() const {
+  return workspace_bytes(impl_->model.config, executor_options(impl_->options)) +
+         impl_->plan_.sizes.bytes(impl_->executor.storage().shape());
+}
+const Model& Engine::model() const {
+  return impl_->model;
+}
+Executor& Engine::executor() {
+  return impl_->executor;
+}
+std::string Engine::backend_name() const {
+  return impl_->executor.backend().name();
+}
+
+void Engine::check_integrity() const {
+  impl_->scheduler.check_integrity();
+  MM_CHECK(impl_->scheduler.running() + impl_->scheduler.waiting() ==
+           static_cast<int64_t>(impl_->active.size()));
+}
+
+}  // namespace mm

@@ -1,0 +1,80 @@
+/// What the engine is asked and what it answers, in token ids.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "cache/prefix_cache.h"
+#include "engine/request.h"
+#include "tensor/tensor.h"
+
+namespace mm {
+
+using RequestId = uint64_t;
+
+/// What a request cost. A prompt token is cached (taken over), replayed (computed before, but no
+/// state stood at that place) or computed.
+struct Usage {
+  int64_t prompt_tokens = 0;
+  int64_t cached_tokens = 0;
+  int64_t replayed_tokens = 0;
+  int64_t computed_tokens = 0;  ///< generated tokens that were fed back included
+  int64_t generated_tokens = 0;
+  int64_t preemptions = 0;
+  ReuseOutcome reuse = ReuseOutcome::kDisabled;  ///< why nothing was cached, if nothing was
+};
+
+/// Something that happened to a request. Views are valid during the call only.
+struct Event {
+  enum class Kind : uint8_t {
+    kProgress,  ///< a part of the prompt is done: `done` of `usage.prompt_tokens`
+    kToken,     ///< `token` was drawn
+    kEnd,       ///< no more events; `reason`
+    kError,     ///< no more events; `error`
+  };
+  Kind kind = Kind::kToken;
+  RequestId id = 0;
+  int32_t token = -1;
+  int64_t done = 0;
+  FinishReason reason = FinishReason::kStop;
+  std::string error = {};
+  Usage usage = {};
+  std::span<const float> logits = {};  ///< f32 [V] that `token` was drawn from
+};
+using EventSink = std::function<void(const Event&)>;
+
+/// The cache of a running sequence at a multiple of 64 tokens: what a durable context keeps.
+class Snapshot {
+ public:
+  virtual ~Snapshot() = default;
+  virtual int64_t position() const = 0;
+  virtual std::span<const int32_t> tokens() const = 0;  ///< [position]
+  /// Keys and values of block `block` of layer `layer` (a softmax layer), [G, 2, 64, K].
+  virtual TensorView page(size_t layer, int64_t block) const = 0;
+  /// Their scales f32 [G, 2, 64]; empty if pages are not quantised.
+  virtual TensorView page_scales(size_t layer, int64_t block) const = 0;
+  /// The state of `layer` (a lightning layer), f32 [H, K, K].
+  virtual TensorView state(size_t layer) const = 0;
+};
+
+/// A prompt and what to do with it.
+struct EngineRequest {
+  std::vector<int32_t> prompt = {};
+  SamplingParams sampling = {};
+  int64_t max_tokens = -1;  ///< -1: until a stop id or the context is full; 0: prefill only
+  std::vector<int32_t> stop_ids = {};  ///< end-of-sequence ids
+  bool may_reuse = true;               ///< may take from the cache and leave checkpoints in it
+  /// Positions in the prompt where others may branch off (the end of a system prompt): a checkpoint
+  /// is kept at the last multiple of 64 before each.
+  std::vector<int64_t> branch_points = {};
+  /// Called with the cache each time this many more tokens of the prompt are done (a multiple of
+  /// 64; 0: never), and at the prompt's last multiple of 64. What it throws ends the request.
+  int64_t snapshot_every = 0;
+  std::function<void(const Snapshot&)> on_snapshot = {};
+  EventSink on_event = {};
+};
+
+}  // namespace mm

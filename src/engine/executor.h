@@ -1,0 +1,66 @@
+/// Runs steps: rows of many sequences through the model at once, over one cache storage.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+
+#include "base/thread_pool.h"
+#include "cache/cache_storage.h"
+#include "model/activations.h"
+#include "model/model.h"
+#include "model/probe.h"
+#include "ops/backend.h"
+
+namespace mm {
+
+struct ExecutorOptions {
+  int threads = 0;         ///< 0: one per available core
+  bool reference = false;  ///< the plain-loop oracle instead of the CPU backend
+  ComputeType compute = ComputeType::kBf16;
+  int64_t max_rows = 512;      ///< tokens of one step
+  int64_t max_logit_rows = 1;  ///< rows of logits of one step
+  int max_sequences = 1;       ///< of one step
+};
+
+/// One sequence's part of a step: `tokens` stand at positions `start`, … of it.
+struct StepRows {
+  std::span<const int32_t> tokens;
+  int64_t start = 0;
+  int slot = 0;                    ///< row of live states and tails
+  std::span<const int32_t> pages;  ///< page of each block of 64 positions, up to the last token
+  int64_t logits = 0;              ///< for this many of the last tokens
+};
+
+/// The cache shape of a model: its layers, with keys and values kept as `kv_dtype`.
+CacheShape cache_shape(const ModelConfig& config, ComputeType compute, DType kv_dtype);
+
+/// Bytes an Executor holds besides weights and cache, scratch of the operations not counted.
+int64_t workspace_bytes(const ModelConfig& config, const ExecutorOptions& options);
+
+/// Nothing is allocated by run() once a step of every size has run.
+class Executor {
+ public:
+  /// `model` must outlive the executor. Throws kOutOfMemory, kBadInput for a number of threads.
+  Executor(const Model& model, const ExecutorOptions& options, const CacheShape& shape,
+           const CacheSizes& sizes);
+  ~Executor();
+
+  /// One step over all parts. Returns f32 logits [sum of StepRows::logits, V] in order of parts,
+  /// valid until the next run. The cache then holds the new rows.
+  TensorView run(std::span<const StepRows> parts);
+
+  const CacheStorage& storage() const;
+  const Model& model() const;
+  const ExecutorOptions& options() const;
+  Backend& backend();
+  ThreadPool& pool();
+  void set_probe(const Probe* probe);
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace mm

@@ -1,0 +1,535 @@
+/// Equalities: whatever the engine does with a request, its logits have the bits of a cold run.
+#include "engine/engine.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/error.h"
+#include "base/rng.h"
+#include "engine/runner.h"
+#include "engine/sampler.h"
+#include "model/weights.h"
+#include "tests/engine/golden.h"
+
+namespace mm {
+namespace {
+
+using testing::golden_folder;
+using Ids = std::vector<int32_t>;
+
+/// What a request drew, with the logits of every draw.
+struct Drawn {
+  Ids ids;
+  std::vector<std::vector<float>> logits;
+  std::optional<FinishReason> reason;
+  std::string error;
+  Usage usage;
+};
+
+EngineRequest make_request(Ids prompt, int64_t tokens, Drawn& drawn) {
+  EngineRequest request;
+  request.prompt = std::move(prompt);
+  request.max_tokens = tokens;
+  request.on_event = [&drawn](const Event& event) {
+    drawn.usage = event.usage;
+    if (event.kind == Event::Kind::kToken) {
+      drawn.ids.push_back(event.token);
+      drawn.logits.emplace_back(event.logits.begin(), event.logits.end());
+    } else if (event.kind == Event::Kind::kEnd) {
+      drawn.reason = event.reason;
+    } else if (event.kind == Event::Kind::kError) {
+      drawn.error = event.error;
+    }
+  };
+  return request;
+}
+
+void run_all(Engine& engine) {
+  while (!engine.idle()) {
+    engine.step();
+    engine.check_integrity();
+  }
+}
+
+/// Token n of a text that many prompts share.
+Ids text(int64_t count, int32_t vocab, uint64_t seed = 1) {
+  Ids ids;
+  for (int64_t n = 0; n < count; ++n) {
+    const uint32_t word = philox(seed, 7, static_cast<uint64_t>(n))[0];
+    ids.push_back(static_cast<int32_t>(word % static_cast<uint32_t>(vocab)));
+  }
+  return ids;
+}
+
+class EngineTest : public ::testing::TestWithParam<std::string> {
+ protected:
+  EngineTest()
+      : model_(load_model(GetParam() == "mini" ? std::string(MM_SOURCE_DIR) + "/models/mini"
+                                               : golden_folder(GetParam()))),
+        vocab_(static_cast<int32_t>(model_.config.vocab_size)) {}
+
+  EngineOptions options(int sequences = 4, int64_t tokens = 192) const {
+    EngineOptions options;
+    options.threads = 2;
+    options.context_size = 1024;
+    options.max_sequences = sequences;
+    options.step_tokens = tokens;
+    options.checkpoint_every = 256;
+    return options;
+  }
+
+  /// A budget for one context, one checkpoint and the running states: nothing to spare.
+  int64_t least_memory(const EngineOptions& o) const {
+    Engine roomy(model_, o);
+    const CacheStorage& storage = roomy.executor().storage();
+    const CacheSizes least{.pages = (o.context_size + kBlockTokens - 1) / kBlockTokens,
+                           .live = o.max_sequences,
+                           .checkpoints = 1};
+    return roomy.memory_bytes() - storage.sizes().bytes(storage.shape()) +
+           least.bytes(storage.shape());
+  }
+
+  /// The plain path: one sequence, token by token where `tokens` are drawn.
+  Drawn cold(const Ids& prompt, int64_t tokens) const {
+    RunnerOptions options;
+    options.threads = 1;
+    options.context_size = 2048;
+    options.prefill_chunk = 1000;
+    Runner runner(model_, options);
+    Drawn drawn;
+    std::span<const float> logits = runner.prefill(prompt);
+    Sampler sampler({}, vocab_, model_.zero_rows);
+    for (int64_t n = 0; n < tokens; ++n) {
+      drawn.logits.emplace_back(logits.begin(), logits.end());
+      drawn.ids.push_back(sampler.sample(logits));
+      if (n + 1 < tokens) {
+        logits = runner.prefill({&drawn.ids.back(), 1});
+      }
+    }
+    return drawn;
+  }
+
+  void expect_cold(const Drawn& drawn, const Ids& prompt) const {
+    EXPECT_EQ(drawn.error, "");
+    const Drawn want = cold(prompt, static_cast<int64_t>(drawn.ids.size()));
+    EXPECT_EQ(drawn.ids, want.ids);
+    EXPECT_TRUE(drawn.logits == want.logits) << "bits differ after " << prompt.size() << " tokens";
+  }
+
+  /// One request by itself.
+  Drawn ask(Engine& engine, const Ids& prompt, int64_t tokens = 3) const {
+    Drawn drawn;
+    engine.submit(make_request(prompt, tokens, drawn));
+    run_all(engine);
+    return drawn;
+  }
+
+  Model model_;
+  int32_t vocab_;
+};
+
+TEST_P(EngineTest, BatchEqualsSingle) {
+  Engine engine(model_, options(6));
+  const std::vector<int64_t> lengths = {1, 63, 64, 65, 200, 311};
+  std::vector<Ids> prompts;
+  std::vector<Drawn> drawn(lengths.size());
+  for (size_t i = 0; i < lengths.size(); ++i) {
+    prompts.push_back(text(lengths[i], vocab_, i));
+    engine.submit(make_request(prompts[i], 5 + static_cast<int64_t>(i), drawn[i]));
+  }
+  run_all(engine);
+  for (size_t i = 0; i < prompts.size(); ++i) {
+    SCOPED_TRACE(i);
+    expect_cold(drawn[i], prompts[i]);
+    EXPECT_EQ(drawn[i].reason, FinishReason::kLength);
+  }
+}
+
+TEST_P(EngineTest, ChunkedEqualsWhole) {
+  const Ids prompt = text(400, vocab_);
+  for (const int64_t chunk : {65, 100, 128, 1000}) {
+    Engine engine(model_, options(1, chunk));
+    expect_cold(ask(engine, prompt), prompt);
+  }
+}
+
+TEST_P(EngineTest, CachedEqualsColdAroundEveryEdge) {
+  const Ids whole = text(600, vocab_);
+  for (const int64_t at : {1, 63, 64, 65, 127, 128, 129, 191, 192, 255, 256, 257, 511, 512, 513}) {
+    SCOPED_TRACE(at);
+    Engine engine(model_, options());
+    ask(engine, whole, 2);
+    Ids branch(whole.begin(), whole.begin() + at);
+    const Ids rest = text(90, vocab_, 99);
+    branch.insert(branch.end(), rest.begin(), rest.end());
+    for (int repeat = 0; repeat < 2; ++repeat) {
+      const Drawn drawn = ask(engine, branch);
+      expect_cold(drawn, branch);
+      EXPECT_EQ(
+          drawn.usage.cached_tokens + drawn.usage.replayed_tokens + drawn.usage.computed_tokens,
+          drawn.usage.prompt_tokens + 2);
+      // The second time there is a checkpoint near its own end.
+      EXPECT_GE(drawn.usage.cached_tokens, repeat == 0 ? at / 256 * 256 : (at + 89) / 64 * 64);
+    }
+  }
+}
+
+TEST_P(EngineTest, AnExactResendComputesLessThanABlock) {
+  for (const int64_t length : {100, 128, 129, 500}) {
+    Engine engine(model_, options());
+    const Ids prompt = text(length, vocab_);
+    const Drawn first = ask(engine, prompt, 4);
+    const Drawn second = ask(engine, prompt, 4);
+    EXPECT_EQ(second.ids, first.ids);
+    EXPECT_TRUE(second.logits == first.logits);
+    EXPECT_EQ(second.usage.cached_tokens, (length - 1) / 64 * 64);
+    EXPECT_EQ(first.usage.reuse, ReuseOutcome::kEmptyCache);
+    EXPECT_EQ(second.usage.reuse, ReuseOutcome::kReused);
+  }
+}
+
+TEST_P(EngineTest, AConversationGoesOnFromItsLastTurn) {
+  Engine engine(model_, options());
+  Ids conversation;
+  for (uint64_t turn = 0; turn < 4; ++turn) {
+    const Ids message = text(40 + static_cast<int64_t>(turn) * 13, vocab_, turn);
+    conversation.insert(conversation.end(), message.begin(), message.end());
+    const Drawn drawn = ask(engine, conversation, 20);
+    expect_cold(drawn, conversation);
+    EXPECT_GE(
+        drawn.usage.cached_tokens,
+        turn == 0 ? 0 : (static_cast<int64_t>(conversation.size() - message.size()) - 1) / 64 * 64);
+    conversation.insert(conversation.end(), drawn.ids.begin(), drawn.ids.end());
+  }
+}
+
+TEST_P(EngineTest, ABranchPointIsKept) {
+  Engine engine(model_, options());
+  const Ids system = text(150, vocab_);
+  const auto with_question = [&](uint64_t seed) {
+    Ids prompt = system;
+    const Ids question = text(60, vocab_, seed);
+    prompt.insert(prompt.end(), question.begin(), question.end());
+    return prompt;
+  };
+  Drawn first;
+  EngineRequest request = make_request(with_question(5), 2, first);
+  request.branch_points = {150};
+  engine.submit(std::move(request));
+  run_all(engine);
+  expect_cold(first, with_question(5));
+  const Drawn second = ask(engine, with_question(6));
+  EXPECT_EQ(second.usage.cached_tokens, 128);
+  EXPECT_EQ(second.usage.replayed_tokens, 22);
+  expect_cold(second, with_question(6));
+}
+
+TEST_P(EngineTest, CancelledMidPrefillThenGoneOn) {
+  Engine engine(model_, options(2, 128));
+  const Ids prompt = text(500, vocab_);
+  Drawn cancelled;
+  const RequestId id = engine.submit(make_request(prompt, 3, cancelled));
+  engine.step();
+  engine.step();
+  engine.cancel(id);
+  run_all(engine);
+  EXPECT_EQ(cancelled.reason, FinishReason::kCancelled);
+  const Drawn drawn = ask(engine, prompt);
+  EXPECT_EQ(drawn.usage.cached_tokens, 256);
+  expect_cold(drawn, prompt);
+}
+
+TEST_P(EngineTest, ForkedAnywhereEqualsCold) {
+  for (const int64_t at : {1, 64, 70, 100, 127, 128, 130}) {
+    SCOPED_TRACE(at);
+    Engine engine(model_, options());
+    Drawn parent;
+    const Ids prompt = text(120, vocab_);
+    const RequestId id = engine.submit(make_request(prompt, 40, parent));
+    while (static_cast<int64_t>(parent.ids.size()) < 15) {
+      engine.step();
+    }
+    Ids known = prompt;
+    known.insert(known.end(), parent.ids.begin(), parent.ids.end());
+    const Ids rest = text(9, vocab_, 77);
+    Drawn child;
+    engine.fork(id, at, make_request(rest, 6, child));
+    Ids branch(known.begin(), known.begin() + at);
+    branch.insert(branch.end(), rest.begin(), rest.end());
+    run_all(engine);
+    expect_cold(child, branch);
+    expect_cold(parent, prompt);
+    EXPECT_EQ(child.usage.cached_tokens, at / 64 * 64);
+  }
+}
+
+TEST_P(EngineTest, ForkingSaysWhatIsWrong) {
+  Engine engine(model_, options());
+  Drawn parent;
+  Drawn child;
+  const RequestId id = engine.submit(make_request(text(20, vocab_), 5, parent));
+  EXPECT_THROW(engine.fork(id + 1, 0, make_request({1}, 1, child)), Error);
+  EXPECT_THROW(engine.fork(id, 10, make_request({1}, 1, child)), Error);
+  run_all(engine);
+  EXPECT_THROW(engine.fork(id, 0, make_request({1}, 1, child)), Error);
+}
+
+TEST_P(EngineTest, PreemptedEqualsNotPreempted) {
+  EngineOptions o = options(4);
+  o.context_size = 448;  // 7 blocks, all there are: four sequences want up to 24
+  o.memory_bytes = least_memory(o);
+  Engine engine(model_, o);
+  EXPECT_EQ(engine.stats().pages, 7);
+  std::vector<Ids> prompts;
+  std::vector<Drawn> drawn(4);
+  for (size_t i = 0; i < drawn.size(); ++i) {
+    prompts.push_back(text(50 + static_cast<int64_t>(i), vocab_, i));
+    engine.submit(make_request(prompts[i], 380, drawn[i]));
+  }
+  run_all(engine);
+  EXPECT_GT(engine.stats().preemptions, 0);
+  for (size_t i = 0; i < drawn.size(); ++i) {
+    EXPECT_EQ(drawn[i].ids.size(), 380u);
+    expect_cold(drawn[i], prompts[i]);
+  }
+}
+
+TEST_P(EngineTest, AnImportedPrefixEqualsAComputedOne) {
+  const Ids prompt = text(300, vocab_);
+  struct Kept {
+    Ids tokens;
+    std::map<std::pair<size_t, int64_t>, std::vector<char>> pages;
+    std::map<size_t, std::vector<char>> states;
+  } kept;
+  const auto bytes = [](const TensorView& view) {
+    const char* data = static_cast<const char*>(view.data);
+    return std::vector<char>(data, data + view.bytes());
+  };
+  Drawn drawn;
+  EngineRequest request = make_request(prompt, 0, drawn);
+  request.snapshot_every = 128;
+  std::vector<int64_t> positions;
+  request.on_snapshot = [&](const Snapshot& snapshot) {
+    positions.push_back(snapshot.position());
+    kept.tokens.assign(snapshot.tokens().begin(), snapshot.tokens().end());
+    for (size_t layer = 0; layer < model_.config.layers.size(); ++layer) {
+      if (model_.config.layers[layer] == AttentionKind::kLightning) {
+        kept.states[layer] = bytes(snapshot.state(layer));
+        continue;
+      }
+      for (int64_t block = 0; block < snapshot.position() / 64; ++block) {
+        kept.pages[{layer, block}] = bytes(snapshot.page(layer, block));
+      }
+    }
+  };
+  Engine first(model_, options());
+  first.submit(std::move(request));
+  run_all(first);
+  EXPECT_EQ(positions, (std::vector<int64_t>{128, 256}));
+  EXPECT_EQ(drawn.reason, FinishReason::kLength);
+
+  Engine second(model_, options());
+  const ImportedPrefix prefix{
+      .tokens = kept.tokens,
+      .load_page =
+          [&](size_t layer, int64_t block, const TensorView& page, const TensorView&) {
+            const std::vector<char>& from = kept.pages.at({layer, block});
+            std::copy(from.begin(), from.end(), static_cast<char*>(page.data));
+          },
+      .load_state =
+          [&](size_t layer, const TensorView& state) {
+            const std::vector<char>& from = kept.states.at(layer);
+            std::copy(from.begin(), from.end(), static_cast<char*>(state.data));
+          }};
+  const uint64_t pin = second.import_prefix(prefix);
+  const Drawn answer = ask(second, prompt);
+  EXPECT_EQ(answer.usage.cached_tokens, 256);
+  expect_cold(answer, prompt);
+  second.unpin(pin);
+  second.check_integrity();
+
+  // A loader that fails leaves nothing behind.
+  Engine third(model_, options());
+  ImportedPrefix broken = prefix;
+  broken.load_state = [](size_t, const TensorView&) { bad_input("no state"); };
+  EXPECT_THROW(third.import_prefix(broken), Error);
+  third.check_integrity();
+  EXPECT_EQ(third.stats().cached_pages, 0);
+  expect_cold(ask(third, prompt), prompt);
+}
+
+TEST_P(EngineTest, WhatCannotFitIsRefusedAndHarmsNobody) {
+  EngineOptions o = options(2);
+  o.context_size = 128;
+  Engine engine(model_, o);
+  Drawn running;
+  const Ids prompt = text(100, vocab_);
+  engine.submit(make_request(prompt, 10, running));
+  engine.step();
+  Drawn refused;
+  try {
+    engine.submit(make_request(text(120, vocab_), 20, refused));
+    FAIL() << "no exception";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.kind(), ErrorKind::kTooLarge);
+    EXPECT_THAT(error.what(), ::testing::HasSubstr("120 prompt tokens"));
+    EXPECT_THAT(error.what(), ::testing::HasSubstr("context of 128"));
+  }
+  EXPECT_THROW(engine.submit(make_request({}, 1, refused)), Error);
+  EXPECT_THROW(engine.submit(make_request({-1}, 1, refused)), Error);
+  EXPECT_THROW(engine.submit(make_request({vocab_}, 1, refused)), Error);
+  run_all(engine);
+  expect_cold(running, prompt);
+}
+
+TEST_P(EngineTest, AFullContextEndsARequest) {
+  EngineOptions o = options(1);
+  o.context_size = 70;
+  Engine engine(model_, o);
+  const Drawn drawn = ask(engine, text(66, vocab_), -1);
+  EXPECT_EQ(drawn.reason, FinishReason::kContextFull);
+  EXPECT_EQ(drawn.ids.size(), 5u);
+}
+
+TEST_P(EngineTest, ACallbackThatThrowsEndsItsRequestAlone) {
+  Engine engine(model_, options());
+  Drawn good;
+  const Ids prompt = text(80, vocab_);
+  engine.submit(make_request(prompt, 8, good));
+  EngineRequest bad;
+  bad.prompt = text(70, vocab_, 3);
+  bad.max_tokens = 8;
+  std::string error;
+  bad.on_event = [&](const Event& event) {
+    if (event.kind == Event::Kind::kToken) {
+      bad_input("the reader left");
+    }
+    error = event.error;
+  };
+  engine.submit(std::move(bad));
+  run_all(engine);
+  EXPECT_EQ(error, "the reader left");
+  expect_cold(good, prompt);
+}
+
+TEST_P(EngineTest, TheMemoryBudgetDecidesSizes) {
+  EngineOptions o = options(2);
+  o.context_size = 0;
+  o.memory_bytes = int64_t{64} << 20;
+  const Engine engine(model_, o);
+  EXPECT_LE(engine.memory_bytes(), o.memory_bytes);
+  EXPECT_GT(engine.context_size(), 1000);
+  o.memory_bytes = 1000;
+  EXPECT_THROW(Engine(model_, o), Error);
+}
+
+/// Prompts from a few families with common beginnings, submitted, cancelled, forked and repeated in
+/// any order on a cache that is too small for all of them.
+class RandomSchedule {
+ public:
+  RandomSchedule(Engine& engine, int32_t vocab, uint64_t seed)
+      : engine_(engine), vocab_(vocab), seed_(seed) {}
+
+  struct Entry {
+    Ids prompt;
+    Drawn drawn;
+    RequestId id = 0;
+  };
+
+  void run(int steps) {
+    for (int i = 0; i < steps; ++i) {
+      act();
+      engine_.step();
+      engine_.check_integrity();
+    }
+    run_all(engine_);
+  }
+  const std::vector<std::unique_ptr<Entry>>& entries() const { return entries_; }
+
+ private:
+  int64_t random(int64_t below) {
+    return static_cast<int64_t>(philox(seed_, 3, counter_++)[0] % static_cast<uint64_t>(below));
+  }
+  Ids make_prompt() {
+    Ids prompt = text(random(300), vocab_, static_cast<uint64_t>(random(2)));
+    const Ids rest = text(1 + random(100), vocab_, static_cast<uint64_t>(random(4)));
+    prompt.insert(prompt.end(), rest.begin(), rest.end());
+    return prompt;
+  }
+  void act() {
+    const int64_t kind = random(6);
+    if (kind <= 1) {
+      submit(make_prompt());
+    } else if (entries_.empty()) {
+      return;
+    } else if (kind == 2) {
+      engine_.cancel(entries_[static_cast<size_t>(random(size()))]->id);
+    } else if (kind == 3) {
+      submit(entries_[static_cast<size_t>(random(size()))]->prompt);
+    } else if (kind == 4) {
+      fork(*entries_[static_cast<size_t>(random(size()))]);
+    }
+  }
+  void submit(const Ids& prompt) {
+    entries_.push_back(std::make_unique<Entry>());
+    Entry& entry = *entries_.back();
+    entry.prompt = prompt;
+    entry.id = engine_.submit(make_request(prompt, 1 + random(12), entry.drawn));
+  }
+  void fork(Entry& parent) {
+    const int64_t done = parent.drawn.usage.cached_tokens + parent.drawn.usage.computed_tokens +
+                         parent.drawn.usage.replayed_tokens;
+    if (parent.drawn.reason || done == 0 || parent.drawn.usage.preemptions > 0) {
+      return;
+    }
+    Ids known = parent.prompt;
+    known.insert(known.end(), parent.drawn.ids.begin(), parent.drawn.ids.end());
+    const int64_t at = random(std::min<int64_t>(done, static_cast<int64_t>(known.size())));
+    auto entry = std::make_unique<Entry>();
+    const Ids rest = text(1 + random(20), vocab_, 50);
+    entry->prompt.assign(known.begin(), known.begin() + at);
+    entry->prompt.insert(entry->prompt.end(), rest.begin(), rest.end());
+    entry->id = engine_.fork(parent.id, at, make_request(rest, 1 + random(8), entry->drawn));
+    entries_.push_back(std::move(entry));
+  }
+  int64_t size() const { return static_cast<int64_t>(entries_.size()); }
+
+  Engine& engine_;
+  int32_t vocab_;
+  uint64_t seed_;
+  uint64_t counter_ = 0;
+  std::vector<std::unique_ptr<Entry>> entries_;
+};
+
+TEST_P(EngineTest, AnyScheduleEqualsColdRuns) {
+  for (uint64_t seed = 0; seed < 3; ++seed) {
+    SCOPED_TRACE(seed);
+    EngineOptions o = options(3, 130);
+    o.context_size = 512;
+    o.memory_bytes = least_memory(o);
+    Engine engine(model_, o);
+    RandomSchedule schedule(engine, vocab_, seed);
+    schedule.run(60);
+    int64_t cached = 0;
+    for (const auto& entry : schedule.entries()) {
+      expect_cold(entry->drawn, entry->prompt);
+      cached += entry->drawn.usage.cached_tokens;
+    }
+    EXPECT_GT(cached, 0);
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Models, EngineTest, ::testing::Values("tiny", "tiny-hd64", "mini"),
+                         [](const auto& info) {
+                           std::string name = info.param;
+                           name.erase(std::remove(name.begin(), name.end(), '-'), name.end());
+                           return name;
+                         });
+
+}  // namespace
+}  // namespace mm
