@@ -12,10 +12,11 @@ struct DTypeRow {
 };
 
 // In the order of the enumerators.
-constexpr std::array<DTypeRow, 10> kRows = {{{"F64", 8},
+constexpr std::array<DTypeRow, 11> kRows = {{{"F64", 8},
                                              {"F32", 4},
                                              {"BF16", 2},
                                              {"F16", 2},
+                                             {"F8_E4M3", 1},
                                              {"I64", 8},
                                              {"I32", 4},
                                              {"I16", 2},

@@ -8,7 +8,7 @@
 
 namespace mm {
 
-enum class DType : uint8_t { kF64, kF32, kBf16, kF16, kI64, kI32, kI16, kI8, kU8, kBool };
+enum class DType : uint8_t { kF64, kF32, kBf16, kF16, kF8E4M3, kI64, kI32, kI16, kI8, kU8, kBool };
 
 /// Bytes of one element.
 int64_t size_of(DType dtype);
@@ -34,6 +34,10 @@ struct DTypeOf<BFloat16> {
 template <>
 struct DTypeOf<Float16> {
   static constexpr DType value = DType::kF16;
+};
+template <>
+struct DTypeOf<Float8E4M3> {
+  static constexpr DType value = DType::kF8E4M3;
 };
 template <>
 struct DTypeOf<int64_t> {

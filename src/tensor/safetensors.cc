@@ -18,8 +18,8 @@ constexpr uint64_t kMaxHeader = 100'000'000;
 constexpr std::string_view kMetadataKey = "__metadata__";
 
 // Types of the format that this engine has no use for: valid files, so another kind of error.
-constexpr std::string_view kForeignTypes[] = {"F8_E4M3", "F8_E5M2", "F8_E8M0", "F6_E2M3", "F6_E3M2",
-                                              "F4",      "U16",     "U32",     "U64",     "C64"};
+constexpr std::string_view kForeignTypes[] = {"F8_E5M2", "F8_E8M0", "F6_E2M3", "F6_E3M2", "F4",
+                                              "U16",     "U32",     "U64",     "C64"};
 
 uint64_t little_endian_u64(const std::byte* bytes) {
   uint64_t value = 0;
@@ -81,7 +81,8 @@ DType Parser::read_dtype(const std::string& name, const JsonView& entry) const {
   const bool foreign = std::find(std::begin(kForeignTypes), std::end(kForeignTypes), text) !=
                        std::end(kForeignTypes);
   raise(foreign ? ErrorKind::kUnsupported : ErrorKind::kBadInput,
-        "{}: tensor {}: dtype {}, expected one of F64, F32, BF16, F16, I64, I32, I16, I8, U8, BOOL",
+        "{}: tensor {}: dtype {}, expected one of F64, F32, BF16, F16, F8_E4M3, I64, I32, I16, I8, "
+        "U8, BOOL",
         source, name, text);
 }
 

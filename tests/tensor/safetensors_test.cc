@@ -112,8 +112,8 @@ TEST(SafetensorsTest, Types) {
              {"tensor a: dtype F31, expected one of F64, F32, BF16"});
   expect_bad(R"({"a": {"dtype": 4, "shape": [1], "data_offsets": [0, 1]}})", 1,
              {"tensor a: dtype: expected a string, found an integer"});
-  expect_error(make_file(R"({"a": {"dtype": "F8_E4M3", "shape": [1], "data_offsets": [0, 1]}})", 1),
-               ErrorKind::kUnsupported, {"tensor a: dtype F8_E4M3"});
+  expect_error(make_file(R"({"a": {"dtype": "F8_E5M2", "shape": [1], "data_offsets": [0, 1]}})", 1),
+               ErrorKind::kUnsupported, {"tensor a: dtype F8_E5M2"});
 }
 
 TEST(SafetensorsTest, Shapes) {
