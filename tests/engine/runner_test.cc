@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "model/weights.h"
 #include "tests/engine/golden.h"
+#include "tests/engine/routing.h"
 
 namespace mm {
 namespace {
@@ -16,6 +17,9 @@ using testing::golden_folder;
 using testing::golden_options;
 using testing::GoldenCase;
 using testing::read_golden;
+using testing::record_routing;
+using testing::Routing;
+using testing::run_forced;
 using testing::run_rows;
 
 // docs/numerics.md: f32 compute against the f32 reference.
@@ -25,6 +29,10 @@ constexpr double kBf16Bound = 1e-2;
 constexpr double kRoutingBound = 0.003;
 
 constexpr int64_t kChunks[] = {1, 7, 64, 256, 1000};
+
+RunnerOptions usual_options(ComputeType compute) {
+  return golden_options(compute, 2, 256);
+}
 
 class GoldenTest : public ::testing::TestWithParam<const char*> {
  protected:
@@ -108,55 +116,12 @@ TEST_P(GoldenTest, HiddenStatesMatchLayerByLayer) {
   EXPECT_LE(testing::max_difference(got, want), kF32Bound);
 }
 
-/// The experts chosen by a run, [steps in order of (layer, token)], through the probe.
-struct Routing {
-  std::vector<std::vector<int32_t>> layers;  ///< per layer, A ids per token in order of tokens
-  std::vector<std::vector<float>> logits;
-};
-
-Routing record_routing(const Model& model, const std::vector<int32_t>& ids, ComputeType compute) {
-  Routing routing;
-  routing.layers.resize(static_cast<size_t>(model.config.num_layers()));
-  routing.logits.resize(routing.layers.size());
-  Probe probe;
-  probe.observe = [&](ProbePoint point, int layer, const TensorView& tensor) {
-    if (point == ProbePoint::kRouterLogits) {
-      auto& logits = routing.logits[static_cast<size_t>(layer)];
-      logits.insert(logits.end(), tensor.ptr<float>(), tensor.ptr<float>() + tensor.numel());
-    }
-  };
-  probe.route = [&](int layer, const TensorView& chosen) {
-    auto& all = routing.layers[static_cast<size_t>(layer)];
-    all.insert(all.end(), chosen.ptr<int32_t>(), chosen.ptr<int32_t>() + chosen.numel());
-  };
-  Runner runner(model, golden_options(compute, 2, 256));
-  runner.set_probe(&probe);
-  run_rows(runner, ids, 256, {});
-  return routing;
-}
-
-std::vector<float> run_forced(const Model& model, const GoldenCase& golden,
-                              const Routing& routing) {
-  std::vector<size_t> next(routing.layers.size());
-  Probe probe;
-  probe.route = [&](int layer, const TensorView& chosen) {
-    const size_t l = static_cast<size_t>(layer);
-    const size_t count = static_cast<size_t>(chosen.numel());
-    std::copy_n(routing.layers[l].begin() + static_cast<std::ptrdiff_t>(next[l]), count,
-                chosen.ptr<int32_t>());
-    next[l] += count;
-  };
-  Runner runner(model, golden_options(ComputeType::kBf16, 2, 256));
-  runner.set_probe(&probe);
-  return run_rows(runner, golden.ids, 256, golden.rows);
-}
-
 TEST_P(GoldenTest, SlowBf16WithForcedRoutingStaysInTheBound) {
   for (const char* tag : {"short", "block", "ragged", "long"}) {
     const GoldenCase golden = this->golden(tag);
-    const Routing routing = record_routing(model_, golden.ids, ComputeType::kF32);
-    const double error =
-        testing::relative_error(run_forced(model_, golden, routing), golden.logits);
+    const Routing routing = record_routing(model_, golden.ids, usual_options(ComputeType::kF32));
+    const double error = testing::relative_error(
+        run_forced(model_, golden, routing, usual_options(ComputeType::kBf16)), golden.logits);
     RecordProperty(std::string(tag) + "_relative_error", std::to_string(error));
     EXPECT_LE(error, kBf16Bound) << tag;
   }
@@ -214,9 +179,9 @@ TEST_P(GoldenTest, SlowBf16RoutingRarelyDiffers) {
   int64_t total = 0;
   for (const char* tag : {"short", "block", "ragged", "long"}) {
     const GoldenCase golden = this->golden(tag);
-    const RoutingDifference difference =
-        compare_routing(model_.config, record_routing(model_, golden.ids, ComputeType::kF32),
-                        record_routing(model_, golden.ids, ComputeType::kBf16));
+    const RoutingDifference difference = compare_routing(
+        model_.config, record_routing(model_, golden.ids, usual_options(ComputeType::kF32)),
+        record_routing(model_, golden.ids, usual_options(ComputeType::kBf16)));
     std::printf("%s %s: %lld of %lld routing choices differ\n%s", GetParam(), tag,
                 static_cast<long long>(difference.differing),
                 static_cast<long long>(difference.total), difference.report.c_str());
