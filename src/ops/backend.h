@@ -39,10 +39,12 @@ struct LightningArgs {
   TensorView out;     ///< f32 [T, H, K], contiguous
 };
 
-/// Pages of keys and values: float [B, G, 2, P, K], keys at [.., 0, ..], values at [.., 1, ..].
+/// Pages of keys and values: float, or i8 or e4m3 codes in units of a scale for each row, [B, G, 2,
+/// P, K], keys at [.., 0, ..], values at [.., 1, ..].
 struct PagedKv {
   TensorView pages;
   TensorView block_table;  ///< i32 [N, *]: page of each block of 64 positions
+  TensorView scales{};     ///< f32 [B, G, 2, P]; empty unless pages hold codes
 };
 
 /// Inputs of causal grouped-query attention over pages.
@@ -111,6 +113,8 @@ class Backend {
 
   void rope(const RopeArgs& args);
   /// Writes k, v (float [T, G, K]) of each row at its position's page, rounded to the pages' type.
+  /// Where pages hold codes, each row's scale is max|x| / 127 (i8) or max|x| / 448 (e4m3), a row of
+  /// zeros has scale 1, and one that is not finite reads as NaN (ops/kv_scale.h).
   void store_kv(const TensorView& k, const TensorView& v, const PagedKv& kv, const Ragged& rows);
 
   /// o_i = softmax(scale · q_i Kᵀ) V over all positions ≤ its own; query head h reads kv head

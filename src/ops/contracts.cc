@@ -72,8 +72,13 @@ void match_ragged(ShapeMatcher& match, const Ragged& rows) {
 }
 
 void match_pages(ShapeMatcher& match, const PagedKv& kv) {
-  match("kv.pages", kv.pages, kFloat, "B G 2 64 K");
+  match("kv.pages", kv.pages, DTypeSet::kCached, "B G 2 64 K");
   match("kv.block_table", kv.block_table, kI32, "N *", Layout::kUnitRows);
+  if (is_scaled(kv.pages.dtype)) {
+    match("kv.scales", kv.scales, kF32, "B G 2 64");
+  } else {
+    match.require(kv.scales.empty(), "kv.scales are given for pages that hold no codes");
+  }
 }
 
 }  // namespace

@@ -12,6 +12,10 @@ enum class DType : uint8_t { kF64, kF32, kBf16, kF16, kF8E4M3, kI64, kI32, kI16,
 
 /// Bytes of one element.
 int64_t size_of(DType dtype);
+/// Whether elements are 8-bit codes that mean something only times a scale kept beside them.
+constexpr bool is_scaled(DType dtype) {
+  return dtype == DType::kI8 || dtype == DType::kF8E4M3;
+}
 /// The safetensors name: "F32", "BF16", …
 const char* to_string(DType dtype);
 /// The type with this safetensors name. Returns false if there is none.

@@ -13,8 +13,10 @@ enum class DTypeSet : uint32_t {
   kF32 = 1u << static_cast<unsigned>(DType::kF32),
   kI32 = 1u << static_cast<unsigned>(DType::kI32),
   kI8 = 1u << static_cast<unsigned>(DType::kI8),
+  kF8 = 1u << static_cast<unsigned>(DType::kF8E4M3),
   kFloat = kF32 | 1u << static_cast<unsigned>(DType::kBf16),  ///< f32 or bf16
   kStored = kFloat | 1u << static_cast<unsigned>(DType::kF16),
+  kCached = kFloat | kI8 | kF8,  ///< what keys and values may be kept as
 };
 
 /// What an op needs to know about strides.

@@ -134,15 +134,19 @@ class SoftmaxProblem {
     const auto count = static_cast<int64_t>(lengths.size());
     table_ = Tensor(DType::kI32, {count, blocks});
     pages_ = Tensor(shape.cache, {count * blocks + 1, shape.kv_heads, 2, kBlockTokens, shape.size});
+    if (is_scaled(shape.cache))
+      scales_ = Tensor(DType::kF32, {count * blocks + 1, shape.kv_heads, 2, kBlockTokens});
     // Pages in a scattered order; page 0 belongs to nobody.
     for (int64_t i = 0; i < count * blocks; ++i)
       table_.ptr<int32_t>()[i] = static_cast<int32_t>(count * blocks - i);
     reset();
   }
 
-  /// Empty pages, filled with NaN: positions that were not stored must not be read.
+  /// Empty pages, filled with NaN: positions that were not stored must not be read. Codes are made
+  /// NaN by their scales.
   void reset() {
-    for (int64_t i = 0; i < pages_.view().numel(); ++i) put(pages_, i, std::nan(""));
+    const TensorView& floats = is_scaled(shape_.cache) ? scales_.view() : pages_.view();
+    for (int64_t i = 0; i < floats.numel(); ++i) put(floats, i, std::nan(""));
   }
 
   void run(Backend& backend, const std::vector<Span>& spans,
@@ -163,7 +167,7 @@ class SoftmaxProblem {
       copy(table_.view().at(sequences[i]), table.view().at(static_cast<int64_t>(i)));
       row = end;
     }
-    const PagedKv kv{pages_, table};
+    const PagedKv kv{pages_, table, scales_};
     backend.store_kv(k, v, kv, step.ragged());
     backend.softmax_attention({q, kv, step.ragged(), scale(), out});
     row = 0;
@@ -182,6 +186,7 @@ class SoftmaxProblem {
   const Tensor& v(size_t sequence = 0) const { return v_[sequence]; }
   const Tensor& out(size_t sequence = 0) const { return out_[sequence]; }
   const Tensor& pages() const { return pages_; }
+  const Tensor& scales() const { return scales_; }
 
  private:
   static TensorView rows_of(const TensorView& whole, Span span) {
@@ -193,7 +198,7 @@ class SoftmaxProblem {
 
   AttentionShape shape_;
   std::vector<Tensor> q_, k_, v_, out_;
-  Tensor table_, pages_;
+  Tensor table_, pages_, scales_;
 };
 
 }  // namespace mm::testing

@@ -199,6 +199,50 @@ inline void add_lightning_cases(std::vector<OpCase>& cases) {
   }
 }
 
+// Rows of every kind: ordinary, with one outlier, zero, of subnormal numbers, near the largest
+// float.
+inline Tensor rows_to_code(Random& random, DType type, int64_t heads, int64_t size) {
+  Tensor rows = random_tensor(random, type, {9, heads, size});
+  for (int64_t i = 0; i < rows.view().numel(); ++i) {
+    const int64_t kind = i / size % 5;
+    const double value = get(rows, i);
+    const double factors[] = {1, i % size == 3 ? 1000.0 : 1.0, 0, 0x1p-140, 0x1p125};
+    put(rows, i, value * factors[kind]);
+  }
+  return rows;
+}
+
+inline void add_store_kv_cases(std::vector<OpCase>& cases) {
+  for (int64_t size : {1, 12, 16, 64, 129}) {
+    for (DType type : {DType::kF32, DType::kBf16}) {
+      for (DType cache : {DType::kF32, DType::kBf16, DType::kI8, DType::kF8E4M3}) {
+        // The largest magnitude is exact, scale and quotient are rounded once each.
+        cases.push_back({shape_name("store_kv", {size}, {type, cache}), {}, [=](Backend& backend) {
+                           Random random(10);
+                           const Tensor k = rows_to_code(random, type, 3, size);
+                           const Tensor v = rows_to_code(random, type, 3, size);
+                           Tensor pages(cache, {2, 3, 2, kBlockTokens, size});
+                           Tensor scales(DType::kF32, {2, 3, 2, kBlockTokens});
+                           Tensor table(DType::kI32, {1, 2});
+                           table.ptr<int32_t>()[0] = 1;
+                           PagedKv kv{pages, table};
+                           if (is_scaled(cache))
+                             kv.scales = scales;
+                           backend.store_kv(k, v, kv, Step({{60, 9}}).ragged());
+                           std::vector<Tensor> written = collect(std::move(pages));
+                           written.push_back(std::move(scales));
+                           return written;
+                         }});
+      }
+    }
+  }
+}
+
+// What is cached of rows of this type: the same type, or codes.
+inline std::vector<DType> cache_types(DType type) {
+  return {type, DType::kI8, DType::kF8E4M3};
+}
+
 inline void add_softmax_cases(std::vector<OpCase>& cases) {
   struct Heads {
     int64_t heads, kv_heads, size;
@@ -206,20 +250,22 @@ inline void add_softmax_cases(std::vector<OpCase>& cases) {
   for (const Heads& h : {Heads{1, 1, 1}, Heads{6, 2, 12}, Heads{4, 1, 64}, Heads{8, 2, 64},
                          Heads{3, 3, 128}, Heads{16, 1, 32}}) {
     for (DType type : {DType::kF32, DType::kBf16}) {
-      const AttentionShape shape{h.heads, h.kv_heads, h.size, type, type};
-      // Scores carry K roundings and |score| ≤ 20 turns them into a relative error of a weight.
-      const Bound bound = stored_as(type, {1e-5, 0});
-      cases.push_back({shape_name("softmax", {h.heads, h.kv_heads, h.size}, {type}), bound,
-                       [=](Backend& backend) {
-                         SoftmaxProblem problem(shape, {600, 64, 70, 5});
-                         problem.run(backend, {{0, 300}, {0, 64}, {0, 1}, {0, 5}}, {0, 1, 2, 3});
-                         problem.run(backend, {{1, 69}, {300, 1}}, {2, 0});
-                         problem.run(backend, Span{301, 1});
-                         problem.run(backend, Span{302, 298});
-                         std::vector<Tensor> written;
-                         for (size_t n = 0; n < 4; ++n) written.push_back(clone(problem.out(n)));
-                         return written;
-                       }});
+      for (DType cache : cache_types(type)) {
+        const AttentionShape shape{h.heads, h.kv_heads, h.size, type, cache};
+        // Scores carry K roundings and |score| ≤ 20 turns them into a relative error of a weight.
+        const Bound bound = stored_as(type, {1e-5, 0});
+        cases.push_back({shape_name("softmax", {h.heads, h.kv_heads, h.size}, {type, cache}), bound,
+                         [=](Backend& backend) {
+                           SoftmaxProblem problem(shape, {600, 64, 70, 5});
+                           problem.run(backend, {{0, 300}, {0, 64}, {0, 1}, {0, 5}}, {0, 1, 2, 3});
+                           problem.run(backend, {{1, 69}, {300, 1}}, {2, 0});
+                           problem.run(backend, Span{301, 1});
+                           problem.run(backend, Span{302, 298});
+                           std::vector<Tensor> written;
+                           for (size_t n = 0; n < 4; ++n) written.push_back(clone(problem.out(n)));
+                           return written;
+                         }});
+      }
     }
   }
 }
@@ -230,6 +276,7 @@ inline std::vector<OpCase> op_cases() {
   add_rope_cases(cases);
   add_routing_cases(cases);
   add_lightning_cases(cases);
+  add_store_kv_cases(cases);
   add_softmax_cases(cases);
   return cases;
 }

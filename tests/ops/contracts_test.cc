@@ -112,6 +112,25 @@ TEST(ContractsTest, RefuseRaggedRowsThatDoNotAddUp) {
   }
 }
 
+TEST(ContractsTest, PagesOfCodesNeedScalesAndOthersHaveNone) {
+  const auto backend = make_reference_backend();
+  const Tensor q(DType::kF32, {1, 1, 8});
+  const Tensor table(DType::kI32, {1, 1});
+  const Tensor scales(DType::kF32, {1, 1, 2, kBlockTokens});
+  const mm::testing::Step step({{0, 1}});
+  const auto store = [&](DType type, const TensorView& with) {
+    const Tensor pages(type, {1, 1, 2, kBlockTokens, 8});
+    backend->store_kv(q, q, {pages, table, with}, step.ragged());
+  };
+  for (DType type : {DType::kI8, DType::kF8E4M3}) {
+    EXPECT_NO_THROW(store(type, scales));
+    EXPECT_THAT(message_of([&] { store(type, {}); }), HasSubstr("kv.scales"));
+    EXPECT_THROW(store(type, scales.view().at(0)), Error);
+  }
+  EXPECT_THAT(message_of([&] { store(DType::kBf16, scales); }), HasSubstr("hold no codes"));
+  EXPECT_THAT(message_of([&] { store(DType::kF16, {}); }), HasSubstr("F8_E4M3 or I8"));
+}
+
 TEST(ContractsTest, AcceptStepsWithoutRows) {
   ThreadPool pool(1);
   for (const auto& backend : {make_reference_backend(), make_cpu_backend(pool)}) {

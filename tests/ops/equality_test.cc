@@ -47,6 +47,8 @@ Written snapshot(const SoftmaxProblem& problem) {
   Written written;
   written.tensors.push_back(mm::testing::clone(problem.out()));
   written.tensors.push_back(mm::testing::clone(problem.pages()));
+  if (!problem.scales().view().empty())
+    written.tensors.push_back(mm::testing::clone(problem.scales()));
   return written;
 }
 
@@ -97,6 +99,14 @@ TEST(EqualityTest, SoftmaxChunksEqualWhole) {
   expect_chunks_equal_whole<SoftmaxProblem>({16, 1, 32, DType::kF32, DType::kBf16}, 600);
 }
 
+TEST(EqualityTest, SoftmaxOverCodesChunksEqualWhole) {
+  for (DType cache : {DType::kI8, DType::kF8E4M3}) {
+    expect_chunks_equal_whole<SoftmaxProblem>({6, 2, 12, DType::kF32, cache}, 700);
+    expect_chunks_equal_whole<SoftmaxProblem>({4, 1, 64, DType::kBf16, cache}, 700);
+    expect_chunks_equal_whole<SoftmaxProblem>({16, 1, 128, DType::kBf16, cache}, 600);
+  }
+}
+
 // Sequences advance in random steps, some together; each must equal itself alone.
 template <typename Problem>
 void expect_batch_equals_alone(const AttentionShape& shape) {
@@ -138,7 +148,8 @@ TEST(EqualityTest, LightningSlotsAreIndependent) {
 }
 
 TEST(EqualityTest, SoftmaxSequencesAreIndependent) {
-  expect_batch_equals_alone<SoftmaxProblem>({4, 2, 32, DType::kBf16, DType::kBf16});
+  for (DType cache : {DType::kBf16, DType::kI8, DType::kF8E4M3})
+    expect_batch_equals_alone<SoftmaxProblem>({4, 2, 32, DType::kBf16, cache});
 }
 
 // Row-wise ops: a row alone gives the bits it gives among others.

@@ -49,6 +49,10 @@ inline double get(const TensorView& view, int64_t i) {
       return view.ptr<float>()[i];
     case DType::kBf16:
       return to_float(view.ptr<BFloat16>()[i]);
+    case DType::kF8E4M3:
+      return to_float(view.ptr<Float8E4M3>()[i]);
+    case DType::kI8:
+      return view.ptr<int8_t>()[i];
     default:
       return view.ptr<int32_t>()[i];
   }

@@ -260,6 +260,44 @@ TEST_P(VerbsTest, StoreKvWritesOnlyItsRows) {
   EXPECT_EQ(get(problem.pages(), page), to_float(to_bfloat16(problem.k().ptr<float>()[64 * 32])));
 }
 
+// Half a step of the codes: of int8 half a scale, of e4m3 2⁻⁴ of the value or half the least code.
+TEST_P(VerbsTest, CodesOfKeysAndValuesAreTheNearest) {
+  const auto backend = make();
+  for (const DType cache : {DType::kI8, DType::kF8E4M3}) {
+    mm::testing::SoftmaxProblem problem({2, 2, 128, DType::kF32, cache}, {64});
+    problem.run(*backend, mm::testing::Span{0, 64});
+    const bool is_int8 = cache == DType::kI8;
+    const TensorView pages = problem.pages().view().at(1);  // G 2 64 K
+    for (int64_t row = 0; row < 2 * 2 * 64; ++row) {
+      const double scale = get(problem.scales(), 2 * 2 * 64 + row);
+      const int64_t head = row / 128;
+      const Tensor& from = row / 64 % 2 == 0 ? problem.k() : problem.v();
+      for (int64_t c = 0; c < 128; ++c) {
+        const double value = get(from, (row % 64 * 2 + head) * 128 + c);
+        const double half =
+            is_int8 ? 0.5 * scale : std::max(0x1p-4 * std::abs(value), 0x1p-10 * scale);
+        EXPECT_LE(std::abs(get(pages, row * 128 + c) * scale - value), half * (1 + 1e-6));
+      }
+    }
+  }
+}
+
+TEST_P(VerbsTest, ARowThatIsNotFiniteReadsAsNan) {
+  const auto backend = make();
+  for (const DType cache : {DType::kI8, DType::kF8E4M3}) {
+    for (const float bad : {INFINITY, -INFINITY, NAN}) {
+      mm::testing::SoftmaxProblem problem({1, 1, 20, DType::kF32, cache}, {3});
+      mm::testing::put(problem.v(), 1 * 20 + 17, bad);
+      problem.run(*backend, mm::testing::Span{0, 3});
+      for (int64_t c = 0; c < 20; ++c) {
+        EXPECT_FALSE(std::isnan(get(problem.out(), c)));
+        EXPECT_TRUE(std::isnan(get(problem.out(), 20 + c))) << bad;
+        EXPECT_TRUE(std::isnan(get(problem.out(), 40 + c))) << bad;
+      }
+    }
+  }
+}
+
 // Offsets past 2³¹ elements. The memory is reserved, not touched.
 TEST_P(VerbsTest, OffsetsPassTwoToThe31) {
   const auto backend = make();

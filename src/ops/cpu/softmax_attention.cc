@@ -24,6 +24,15 @@
 HWY_BEFORE_NAMESPACE();
 namespace mm::cpu::HWY_NAMESPACE {
 
+// 64 keys and values of one kv head. The scales of codes are null for floats.
+template <typename T>
+struct Page {
+  Rows<T> keys;
+  Rows<T> values;
+  const float* key_scales;    // [64]
+  const float* value_scales;  // [64]
+};
+
 class SoftmaxWorker {
  public:
   SoftmaxWorker(const SoftmaxArgs& args, const SoftmaxTask& task, float* block)
@@ -44,7 +53,7 @@ class SoftmaxWorker {
     std::fill_n(part.out, queries_ * shape_.padded, 0.0f);
     const int64_t begin = segment * kSegmentTokens;
     const int64_t end = std::min(begin + kSegmentTokens, task_.last_position() + 1);
-    visit_float(args_.kv.pages, [&](const auto* pages) {
+    visit_pages(args_.kv.pages, [&](const auto* pages) {
       for (int64_t key = begin; key < end; key += kBlockTokens) run_page(pages, key, part);
     });
   }
@@ -84,38 +93,67 @@ class SoftmaxWorker {
   template <typename T>
   void run_page(const T* pages, int64_t key, const SoftmaxPartial& part) {
     const int64_t first = set_limits(key);
-    const TensorView& view = args_.kv.pages;
-    const T* keys = pages + page_of(args_.kv, task_.sequence, key) * view.stride(0) +
-                    task_.kv_head * view.stride(1);
-    const T* values = keys + view.stride(2);
+    const Page<T> page = find_page(pages, key);
     // Converting a page to f32 first pays when many queries read it.
     const bool is_f32 = args_.kv.pages.dtype == DType::kF32;
     if (shape_.head_size == shape_.padded && (is_f32 || queries_ <= 4)) {
-      run_rows(Rows<T>{keys, shape_.padded}, Rows<T>{values, shape_.padded}, first, part);
+      run_rows(page, first, part);
       return;
     }
     for (int64_t j = 0; j < limits_[queries_ - 1]; ++j) {
-      widen_padded(keys + j * shape_.head_size, keys_ + j * shape_.padded);
-      widen_padded(values + j * shape_.head_size, values_ + j * shape_.padded);
+      widen_padded(page.keys.row(j), keys_ + j * shape_.padded);
+      widen_padded(page.values.row(j), values_ + j * shape_.padded);
     }
-    run_rows(Rows<float>{keys_, shape_.padded}, Rows<float>{values_, shape_.padded}, first, part);
+    run_rows(
+        Page<float>{
+            {keys_, shape_.padded}, {values_, shape_.padded}, page.key_scales, page.value_scales},
+        first, part);
   }
 
   template <typename T>
-  void run_rows(const Rows<T>& keys, const Rows<T>& values, int64_t first,
-                const SoftmaxPartial& part) {
+  Page<T> find_page(const T* pages, int64_t key) const {
+    const TensorView& view = args_.kv.pages;
+    const TensorView& scales = args_.kv.scales;
+    const int64_t index = page_of(args_.kv, task_.sequence, key);
+    const T* keys = pages + index * view.stride(0) + task_.kv_head * view.stride(1);
+    Page<T> page{{keys, view.stride(3)}, {keys + view.stride(2), view.stride(3)}, nullptr, nullptr};
+    if (is_scaled(view.dtype)) {
+      page.key_scales =
+          scales.ptr<float>() + index * scales.stride(0) + task_.kv_head * scales.stride(1);
+      page.value_scales = page.key_scales + scales.stride(2);
+    }
+    return page;
+  }
+
+  // A code counts as its number: keys' scales multiply the scores and values' scales the weights,
+  // which is one product for a row instead of one for each of its channels.
+  template <typename T>
+  void run_rows(const Page<T>& page, int64_t first, const SoftmaxPartial& part) {
     const int64_t count = queries_ - first;
     float* scores = scores_ + first * kBlockTokens;
     const Limits limits{limits_ + first};
     dots(DotPanel{q_ + first * shape_.padded, count, shape_.padded, limits, scores, kBlockTokens},
-         keys);
-    for (int64_t i = first; i < queries_; ++i) weigh(i, part);
+         page.keys);
+    for (int64_t i = first; i < queries_; ++i) {
+      if (page.key_scales != nullptr)
+        multiply_scores(i, page.key_scales);
+      weigh(i, part);
+      if (page.value_scales != nullptr)
+        multiply_scores(i, page.value_scales);
+    }
     accumulate(SumPanel{{scores, kBlockTokens, 1},
                         count,
                         shape_.padded,
                         limits,
                         part.out + first * shape_.padded},
-               values);
+               page.values);
+  }
+
+  // Query i's row of scores times that many factors. Past the query's limit both may be anything.
+  void multiply_scores(int64_t i, const float* factors) {
+    float* scores = scores_ + i * kBlockTokens;
+    for (int64_t j = 0; j < kBlockTokens; j += lane_count())
+      store(hn::Mul(load(scores + j), load(factors + j)), scores + j);
   }
 
   // Turns query i's scores into weights and moves its sums to the new maximum.

@@ -52,6 +52,29 @@ inline FloatVec load(const BFloat16* from) {
   return hn::BitCast(d, hn::ShiftLeft<16>(hn::PromoteTo(word, bits)));
 }
 
+// Codes as they stand, without their scale.
+inline FloatVec load(const int8_t* from) {
+  const FloatTag d;
+  const hn::Rebind<int8_t, FloatTag> byte;
+  const hn::RebindToSigned<FloatTag> integer;
+  return hn::ConvertTo(d, hn::PromoteTo(integer, hn::LoadU(byte, from)));
+}
+// Exponent and mantissa, moved to a float's place, are the value times 2⁻¹²⁰, subnormals included.
+inline FloatVec load(const Float8E4M3* from) {
+  const FloatTag d;
+  const hn::Rebind<uint8_t, FloatTag> byte;
+  const hn::RebindToSigned<FloatTag> integer;
+  const auto codes =
+      hn::PromoteTo(integer, hn::LoadU(byte, reinterpret_cast<const uint8_t*>(from)));
+  // The arithmetic shift copies the sign over the bits that the narrower exponent lacks.
+  const auto spread = hn::ShiftRight<4>(hn::ShiftLeft<24>(codes));
+  const auto bits = hn::And(spread, hn::Set(integer, static_cast<int32_t>(0x87f00000u)));
+  const auto value = hn::Mul(hn::BitCast(d, bits), hn::Set(d, 0x1p120f));
+  const auto nan = hn::Set(integer, 0x7f);
+  const auto is_nan = hn::RebindMask(d, hn::Eq(hn::And(codes, nan), nan));
+  return hn::IfThenElse(is_nan, hn::NaN(d), value);
+}
+
 inline void store(FloatVec value, float* to) {
   hn::StoreU(value, FloatTag(), to);
 }
@@ -68,6 +91,37 @@ inline void store(FloatVec value, BFloat16* to) {
   const auto upper = hn::ShiftRight<16>(hn::IfThenElse(is_nan, quiet, rounded));
   hn::StoreU(hn::DemoteTo(half, hn::BitCast(integer, upper)), half,
              reinterpret_cast<uint16_t*>(to));
+}
+
+// Rounds to nearest, ties to even, within ±127. NaN has no code.
+inline void store(FloatVec value, int8_t* to) {
+  const FloatTag d;
+  const hn::Rebind<int8_t, FloatTag> byte;
+  const auto clamped = hn::Max(hn::Set(d, -127.0f), hn::Min(hn::Set(d, 127.0f), value));
+  hn::StoreU(hn::DemoteTo(byte, hn::NearestInt(clamped)), byte, to);
+}
+// Rounds to nearest, ties to even, within ±448; NaN stays NaN, as to_float8_e4m3 does.
+inline void store(FloatVec value, Float8E4M3* to) {
+  const FloatTag d;
+  const hn::Rebind<uint8_t, FloatTag> byte;
+  const hn::RebindToSigned<FloatTag> integer;
+  const auto magnitude = hn::BitCast(integer, hn::Abs(value));
+  const auto odd = hn::And(hn::ShiftRight<20>(magnitude), hn::Set(integer, 1));
+  const auto rounded = hn::Add(magnitude, hn::Add(odd, hn::Set(integer, 0x7ffff - (120 << 23))));
+  const auto normal = hn::ShiftRight<20>(rounded);
+  // Adding 2¹⁴ leaves the multiple of 2⁻⁹ in the low bits.
+  const auto shift = hn::Set(d, 0x1p14f);
+  const auto subnormal =
+      hn::Sub(hn::BitCast(integer, hn::Add(hn::Abs(value), shift)), hn::BitCast(integer, shift));
+  const auto is_small = hn::Lt(magnitude, hn::Set(integer, 0x3c800000));  // 2⁻⁶
+  const auto nearest = hn::IfThenElse(is_small, subnormal, normal);
+  const auto is_large = hn::Gt(magnitude, hn::Set(integer, 0x43e00000));  // 448
+  const auto limited = hn::IfThenElse(is_large, hn::Set(integer, 0x7e), nearest);
+  const auto is_nan = hn::RebindMask(integer, hn::IsNaN(value));
+  const auto code = hn::IfThenElse(is_nan, hn::Set(integer, 0x7f), limited);
+  const auto sign =
+      hn::And(hn::ShiftRight<24>(hn::BitCast(integer, value)), hn::Set(integer, 0x80));
+  hn::StoreU(hn::DemoteTo(byte, hn::Or(code, sign)), byte, reinterpret_cast<uint8_t*>(to));
 }
 
 // The first `count` < lanes elements, zeros behind them.

@@ -1,6 +1,8 @@
-/// Element access for the reference ops: any float type in, double out.
+/// Element access for the reference ops: any number in, double out.
 #pragma once
 
+#include <algorithm>
+#include <cmath>
 #include <vector>
 
 #include "tensor/quant.h"
@@ -17,8 +19,12 @@ inline double load(const TensorView& view, int64_t offset) {
       return to_float(static_cast<const BFloat16*>(view.data)[offset]);
     case DType::kF16:
       return to_float(static_cast<const Float16*>(view.data)[offset]);
+    case DType::kF8E4M3:
+      return to_float(static_cast<const Float8E4M3*>(view.data)[offset]);
+    case DType::kI8:
+      return static_cast<const int8_t*>(view.data)[offset];
     default:
-      raise(ErrorKind::kInternal, "reference: {} is not a float type", to_string(view.dtype));
+      raise(ErrorKind::kInternal, "reference: {} is not an input type", to_string(view.dtype));
   }
 }
 
@@ -31,6 +37,13 @@ inline void store(const TensorView& view, int64_t offset, double value) {
       return;
     case DType::kBf16:
       static_cast<BFloat16*>(view.data)[offset] = to_bfloat16(rounded);
+      return;
+    case DType::kF8E4M3:
+      static_cast<Float8E4M3*>(view.data)[offset] = to_float8_e4m3(rounded);
+      return;
+    case DType::kI8:
+      static_cast<int8_t*>(view.data)[offset] =
+          static_cast<int8_t>(std::nearbyint(std::clamp(rounded, -127.0f, 127.0f)));
       return;
     default:
       raise(ErrorKind::kInternal, "reference: {} is not an output type", to_string(view.dtype));

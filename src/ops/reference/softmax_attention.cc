@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "ops/kv_scale.h"
 #include "ops/ragged.h"
 #include "ops/reference/access.h"
 #include "ops/reference/ops.h"
@@ -8,11 +9,49 @@
 namespace mm::reference {
 namespace {
 
-// Offset of the key (which = 0) or value (which = 1) of kv head g at `position` of sequence n.
-int64_t kv_offset(const PagedKv& kv, int64_t n, int64_t position, int64_t g, int64_t which) {
-  const TensorView& pages = kv.pages;
-  return page_of(kv, n, position) * pages.stride(0) + g * pages.stride(1) +
-         which * pages.stride(2) + position % kBlockTokens * pages.stride(3);
+// Where the key (which = 0) or value (which = 1) of a token lies for one kv head.
+struct KvRow {
+  int64_t codes;  // offset in pages
+  int64_t scale;  // offset in scales
+
+  KvRow(const PagedKv& kv, int64_t sequence, int64_t position, int64_t head, int64_t which) {
+    const TensorView& pages = kv.pages;
+    const int64_t page = page_of(kv, sequence, position);
+    const int64_t row = position % kBlockTokens;
+    codes = page * pages.stride(0) + head * pages.stride(1) + which * pages.stride(2) +
+            row * pages.stride(3);
+    scale =
+        page * kv.scales.stride(0) + head * kv.scales.stride(1) + which * kv.scales.stride(2) + row;
+  }
+};
+
+double scale_of(const PagedKv& kv, const KvRow& row) {
+  return is_scaled(kv.pages.dtype) ? load(kv.scales, row.scale) : 1;
+}
+
+// The scale and codes of one row, in f32 as the op defines them.
+void store_codes(const TensorView& from, int64_t offset, const PagedKv& kv, const KvRow& row) {
+  const int64_t size = kv.pages.dim(4);
+  const auto element = [&](int64_t c) { return static_cast<float>(load(from, offset + c)); };
+  float largest = 0;
+  for (int64_t c = 0; c < size; ++c) {
+    const float magnitude = std::abs(element(c));
+    if (magnitude > largest || std::isnan(magnitude))
+      largest = magnitude;
+  }
+  const float scale = kv_scale(largest, kv.pages.dtype);
+  store(kv.scales, row.scale, scale);
+  for (int64_t c = 0; c < size; ++c)
+    store(kv.pages, row.codes + c, std::isfinite(scale) ? element(c) / scale : 0.0f);
+}
+
+void store_row(const TensorView& from, int64_t offset, const PagedKv& kv, const KvRow& row) {
+  if (is_scaled(kv.pages.dtype)) {
+    store_codes(from, offset, kv, row);
+    return;
+  }
+  for (int64_t c = 0; c < kv.pages.dim(4); ++c)
+    store(kv.pages, row.codes + c, load(from, offset + c));
 }
 
 struct Query {
@@ -28,10 +67,10 @@ void attend(const SoftmaxArgs& args, const Query& query) {
   const int64_t q = head_offset(args.q, query.row, query.head);
   std::vector<double> scores(static_cast<size_t>(query.position + 1));
   for (size_t j = 0; j < scores.size(); ++j) {
-    const int64_t key = kv_offset(args.kv, query.sequence, static_cast<int64_t>(j), kv_head, 0);
+    const KvRow key(args.kv, query.sequence, static_cast<int64_t>(j), kv_head, 0);
     for (int64_t c = 0; c < size; ++c)
-      scores[j] += load(args.q, q + c) * load(args.kv.pages, key + c);
-    scores[j] *= double{args.scale};
+      scores[j] += load(args.q, q + c) * load(args.kv.pages, key.codes + c);
+    scores[j] *= double{args.scale} * scale_of(args.kv, key);
   }
   const double largest = *std::max_element(scores.begin(), scores.end());
   double total = 0;
@@ -39,9 +78,10 @@ void attend(const SoftmaxArgs& args, const Query& query) {
   for (size_t j = 0; j < scores.size(); ++j) {
     const double weight = std::exp(scores[j] - largest);
     total += weight;
-    const int64_t value = kv_offset(args.kv, query.sequence, static_cast<int64_t>(j), kv_head, 1);
+    const KvRow value(args.kv, query.sequence, static_cast<int64_t>(j), kv_head, 1);
+    const double unit = weight * scale_of(args.kv, value);
     for (int64_t c = 0; c < size; ++c)
-      out[static_cast<size_t>(c)] += weight * load(args.kv.pages, value + c);
+      out[static_cast<size_t>(c)] += unit * load(args.kv.pages, value.codes + c);
   }
   const int64_t target = head_offset(args.out, query.row, query.head);
   for (int64_t c = 0; c < size; ++c)
@@ -56,12 +96,9 @@ void store_kv(const TensorView& k, const TensorView& v, const PagedKv& kv, const
     for (int64_t i = 0; i < sequence.count; ++i) {
       const int64_t row = sequence.first + i;
       for (int64_t g = 0; g < k.dim(1); ++g) {
-        const int64_t key = kv_offset(kv, n, sequence.start + i, g, 0);
-        const int64_t value = kv_offset(kv, n, sequence.start + i, g, 1);
-        for (int64_t c = 0; c < k.dim(2); ++c) {
-          store(kv.pages, key + c, load(k, head_offset(k, row, g) + c));
-          store(kv.pages, value + c, load(v, head_offset(v, row, g) + c));
-        }
+        const int64_t position = sequence.start + i;
+        store_row(k, head_offset(k, row, g), kv, KvRow(kv, n, position, g, 0));
+        store_row(v, head_offset(v, row, g), kv, KvRow(kv, n, position, g, 1));
       }
     }
   }
