@@ -76,8 +76,9 @@ Json summary_json(const ModelSummary& summary) {
           {"token",
            {{"weight_bytes", summary.bytes_per_token},
             {"flops", 2 * summary.active_parameters},
-            {"kv_bytes_bf16", 2 * summary.cache.kv_per_token},
-            {"kv_bytes_f32", 4 * summary.cache.kv_per_token}}},
+            {"kv_bytes_int8", kv_bytes_per_token(summary.cache, DType::kI8)},
+            {"kv_bytes_bf16", kv_bytes_per_token(summary.cache, DType::kBf16)},
+            {"kv_bytes_f32", kv_bytes_per_token(summary.cache, DType::kF32)}}},
           {"sequence",
            {{"state_bytes", 4 * summary.cache.state},
             {"tail_bytes_bf16", 2 * summary.cache.tail},
@@ -133,12 +134,15 @@ std::string describe_summary(const ModelSummary& summary) {
                       format_count(summary.parameters), format_bytes(summary.bytes));
   text += fmt::format(
       "a token reads     {} parameters, {} of weights, {} FLOPs besides attention\n"
-      "a token stores    {} of keys and values in bf16 ({} in f32)\n"
+      "a token stores    {} of keys and values in bf16 ({} in f32, {} in fp8 or int8)\n"
       "a sequence stores {} of state, {} of tail in bf16 ({} in f32)\n",
       format_count(summary.active_parameters), format_bytes(summary.bytes_per_token),
-      format_count(2 * summary.active_parameters), format_bytes(2 * summary.cache.kv_per_token),
-      format_bytes(4 * summary.cache.kv_per_token), format_bytes(4 * summary.cache.state),
-      format_bytes(2 * summary.cache.tail), format_bytes(4 * summary.cache.tail));
+      format_count(2 * summary.active_parameters),
+      format_bytes(kv_bytes_per_token(summary.cache, DType::kBf16)),
+      format_bytes(kv_bytes_per_token(summary.cache, DType::kF32)),
+      format_bytes(kv_bytes_per_token(summary.cache, DType::kI8)),
+      format_bytes(4 * summary.cache.state), format_bytes(2 * summary.cache.tail),
+      format_bytes(4 * summary.cache.tail));
   return text;
 }
 

@@ -49,20 +49,21 @@ void check_device(const std::string& device) {
 #endif
 }
 
+/// `name` is one that --kv-dtype accepts, or empty.
 DType kv_dtype_of(const std::string& name, ComputeType compute) {
-  if (name.empty()) {
-    return to_dtype(compute);
-  }
   if (name == "f32") {
     return DType::kF32;
   }
   if (name == "bf16") {
     return DType::kBf16;
   }
-  if (name == "fp8" || name == "int8") {
-    raise(ErrorKind::kUnsupported, "--kv-dtype {} is not supported yet; use f32 or bf16", name);
+  if (name == "fp8") {
+    return DType::kF8E4M3;
   }
-  throw UsageError{fmt::format("--kv-dtype is \"{}\", expected f32 or bf16", name)};
+  if (name == "int8") {
+    return DType::kI8;
+  }
+  return to_dtype(compute);
 }
 
 }  // namespace
@@ -114,7 +115,8 @@ void add_compute_flags(CLI::App& command, ModelFlags& flags) {
       ->capture_default_str();
   command
       .add_option("--kv-dtype", flags.kv_dtype,
-                  "Type of cached keys and values: f32 or bf16 (default: as --compute)")
+                  "Type of cached keys and values (default: as --compute)")
+      ->check(CLI::IsMember({"f32", "bf16", "fp8", "int8"}))
       ->type_name("TYPE");
 }
 

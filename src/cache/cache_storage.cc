@@ -3,16 +3,9 @@
 #include <cstring>
 
 namespace mm {
-namespace {
-
-bool is_quantised(DType dtype) {
-  return size_of(dtype) == 1;
-}
-
-}  // namespace
 
 int64_t CacheShape::page_bytes() const {
-  const int64_t scale = is_quantised(kv_dtype) ? size_of(DType::kF32) : 0;
+  const int64_t scale = is_scaled(kv_dtype) ? size_of(DType::kF32) : 0;
   int64_t total = 0;
   for (const CacheLayerSpec& layer : layers) {
     const int64_t rows = layer.recurrent ? 0 : 2 * layer.heads * block_tokens;
@@ -58,7 +51,7 @@ CacheStorage::CacheStorage(const CacheShape& shape, const CacheSizes& sizes)
       layer.tail_v = Tensor(shape.tail_dtype, {sizes.live, heads, shape.block_tokens, size});
     } else {
       layer.pages = Tensor(shape.kv_dtype, {sizes.pages, heads, 2, shape.block_tokens, size});
-      if (is_quantised(shape.kv_dtype)) {
+      if (is_scaled(shape.kv_dtype)) {
         layer.page_scales = Tensor(DType::kF32, {sizes.pages, heads, 2, shape.block_tokens});
       }
     }

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/check.h"
+#include "base/error.h"
 #include "model/forward.h"
 #include "ops/cpu/backend.h"
 #include "ops/reference/backend.h"
@@ -16,7 +17,8 @@ CacheViews cache_views(const CacheStorage& storage) {
     views.layers.push_back({.states = layer.states,
                             .tail_k = layer.tail_k,
                             .tail_v = layer.tail_v,
-                            .pages = layer.pages});
+                            .pages = layer.pages,
+                            .page_scales = layer.page_scales});
   }
   return views;
 }
@@ -24,6 +26,12 @@ CacheViews cache_views(const CacheStorage& storage) {
 }  // namespace
 
 CacheShape cache_shape(const ModelConfig& config, ComputeType compute, DType kv_dtype) {
+  if (kv_dtype != DType::kF32 && kv_dtype != DType::kBf16 && !is_scaled(kv_dtype)) {
+    raise(ErrorKind::kUnsupported,
+          "keys and values cannot be kept as {}, expected {}, {}, {} or {}", to_string(kv_dtype),
+          to_string(DType::kF32), to_string(DType::kBf16), to_string(DType::kF8E4M3),
+          to_string(DType::kI8));
+  }
   CacheShape shape{
       .tail_dtype = to_dtype(compute), .kv_dtype = kv_dtype, .block_tokens = kBlockTokens};
   for (const AttentionKind kind : config.layers) {

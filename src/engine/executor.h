@@ -33,7 +33,8 @@ struct StepRows {
   int64_t logits = 0;              ///< for this many of the last tokens
 };
 
-/// The cache shape of a model: its layers, with keys and values kept as `kv_dtype`.
+/// The cache shape of a model: its layers, with keys and values kept as `kv_dtype`. Throws
+/// kUnsupported unless that is f32, bf16, fp8 or int8.
 CacheShape cache_shape(const ModelConfig& config, ComputeType compute, DType kv_dtype);
 
 /// Bytes an Executor holds besides weights and cache, scratch of the operations not counted.

@@ -21,10 +21,6 @@ void check_options(const RunnerOptions& options) {
     bad_input("prefill chunk {} is out of range, expected 1 to {} tokens", options.prefill_chunk,
               1 << 20);
   }
-  if (options.kv_dtype != DType::kF32 && options.kv_dtype != DType::kBf16) {
-    raise(ErrorKind::kUnsupported, "keys and values cannot be kept as {}, expected f32 or bf16",
-          to_string(options.kv_dtype));
-  }
 }
 
 ExecutorOptions executor_options(const RunnerOptions& options) {

@@ -19,7 +19,7 @@ struct RunnerOptions {
   int threads = 0;         ///< 0: one per available core
   bool reference = false;  ///< the plain-loop oracle instead of the CPU backend
   ComputeType compute = ComputeType::kBf16;
-  DType kv_dtype = DType::kBf16;  ///< f32 or bf16
+  DType kv_dtype = DType::kBf16;  ///< f32, bf16, e4m3 or i8
   int64_t context_size = 0;       ///< most positions of the sequence; must be > 0
   int64_t prefill_chunk = 512;    ///< tokens per step
   int64_t max_logit_rows = 1;     ///< most rows of logits that one step may return

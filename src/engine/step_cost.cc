@@ -49,7 +49,7 @@ StepCost decode_cost(const ModelConfig& config, const ModelSummary& summary, int
   cost.weight_bytes = summary.bytes_per_token;
   cost.state_bytes = summary.cache.state * size_of(DType::kF32);
   cost.tail_bytes = summary.cache.tail / kBlockTokens * block_rows * size_of(types.tail);
-  cost.kv_bytes = summary.cache.kv_per_token * (position + 1) * size_of(types.kv);
+  cost.kv_bytes = kv_bytes_per_token(summary.cache, types.kv) * (position + 1);
   cost.linear_flops = 2 * multiplied_parameters(config, summary);
   cost.attention_flops = attention_flops(config, position);
   return cost;

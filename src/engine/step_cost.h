@@ -15,7 +15,7 @@ struct StepCost {
   int64_t weight_bytes = 0;     ///< active experts only; one embedding row; the whole head
   int64_t state_bytes = 0;      ///< recurrent states
   int64_t tail_bytes = 0;       ///< keys and values since the last multiple of 64
-  int64_t kv_bytes = 0;         ///< keys and values of softmax layers
+  int64_t kv_bytes = 0;         ///< keys and values of softmax layers, with their scales
   int64_t linear_flops = 0;     ///< 2 per multiply-add with a weight
   int64_t attention_flops = 0;  ///< 2 per multiply-add of attention itself
 

@@ -20,7 +20,8 @@ struct Batch {
 struct LayerCache {
   TensorView states;          ///< f32 [slots, H, K, K]
   TensorView tail_k, tail_v;  ///< float [slots, H, 64, K]
-  TensorView pages;           ///< float [B, G, 2, 64, K]
+  TensorView pages;           ///< float, i8 or e4m3 [B, G, 2, 64, K]
+  TensorView page_scales;     ///< f32 [B, G, 2, 64]; empty for float pages
 };
 
 /// The cache as the model sees it: views and index arrays, no pools.

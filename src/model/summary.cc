@@ -68,12 +68,18 @@ CacheCost cache_cost(const ModelConfig& config) {
   for (const AttentionKind kind : config.layers) {
     if (kind == AttentionKind::kSoftmax) {
       cost.kv_per_token += 2 * config.kv_size();
+      cost.kv_scales_per_token += 2 * config.num_kv_heads;
     } else {
       cost.state += config.attention_size() * config.head_size;
       cost.tail += 2 * kBlockTokens * config.attention_size();
     }
   }
   return cost;
+}
+
+int64_t kv_bytes_per_token(const CacheCost& cost, DType dtype) {
+  const int64_t scales = is_scaled(dtype) ? cost.kv_scales_per_token : 0;
+  return cost.kv_per_token * size_of(dtype) + scales * size_of(DType::kF32);
 }
 
 ModelSummary summarize(const Model& model) {

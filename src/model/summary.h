@@ -20,12 +20,16 @@ struct WeightSummary {
 
 /// What sequences keep, in values: multiply by the size of their type.
 struct CacheCost {
-  int64_t kv_per_token = 0;  ///< 2·G·K per softmax layer
-  int64_t state = 0;         ///< f32 recurrent state per sequence: H·K² per lightning layer
-  int64_t tail = 0;          ///< keys and values since the last block boundary, per sequence
+  int64_t kv_per_token = 0;         ///< 2·G·K per softmax layer
+  int64_t kv_scales_per_token = 0;  ///< f32, where keys and values are codes: 2·G per softmax layer
+  int64_t state = 0;  ///< f32 recurrent state per sequence: H·K² per lightning layer
+  int64_t tail = 0;   ///< keys and values since the last block boundary, per sequence
 };
 
 CacheCost cache_cost(const ModelConfig& config);
+
+/// Bytes that a token leaves behind as keys and values of this type, scales included.
+int64_t kv_bytes_per_token(const CacheCost& cost, DType dtype);
 
 /// Sizes of a model; a tied head counts once, as the embedding.
 struct ModelSummary {

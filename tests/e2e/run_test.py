@@ -59,6 +59,14 @@ class Run(ProgramTest):
         whole = self.answer(*flags)["ids"]
         self.assertEqual(self.answer(*flags, "--prefill-chunk", 7)["ids"], whole)
 
+    def test_keys_and_values_of_every_type(self):
+        for dtype in ["f32", "bf16", "fp8", "int8"]:
+            with self.subTest(dtype):
+                flags = ["-p", "What is rain?", "-n", 12, "--temp", 0, "--kv-dtype", dtype]
+                ids = self.answer(*flags, "-t", 1)["ids"]
+                self.assertGreater(len(ids), 1)
+                self.assertEqual(self.answer(*flags, "-t", 2, "--prefill-chunk", 5)["ids"], ids)
+
     def test_stop_strings_end_before_the_text(self):
         flags = ["-p", "Tell me a story about a dog.", "-n", 60, "--temp", 0]
         text = self.answer(*flags)["text"]

@@ -108,7 +108,10 @@ class BadInput(ProgramTest):
 
     def test_what_this_build_cannot_do(self):
         self.fail_with(1, "run", "-p", "a", "--device", "cuda:1", says=["cuda:1", "--device cpu"])
-        self.fail_with(1, "run", "-p", "a", "--kv-dtype", "fp8", says=["not supported yet"])
+
+    def test_an_unknown_type_of_keys_names_the_known_ones(self):
+        self.fail_with(2, "run", "-p", "a", "--kv-dtype", "fp16",
+                       says=["fp16", "f32", "bf16", "fp8", "int8"])
 
     def test_sampling_out_of_range(self):
         for flag, value in [("--temp", -1), ("--top-p", 0), ("--min-p", 2), ("--top-k", -1),

@@ -261,7 +261,7 @@ TEST(RunnerTest, RefusesOptionsOutOfRange) {
            [](RunnerOptions& o) { o.context_size = 0; },
            [](RunnerOptions& o) { o.context_size = int64_t{1} << 40; },
            [](RunnerOptions& o) { o.prefill_chunk = 0; },
-           [](RunnerOptions& o) { o.kv_dtype = DType::kI8; },
+           [](RunnerOptions& o) { o.kv_dtype = DType::kF16; },
            [](RunnerOptions& o) { o.threads = -1; }}) {
     RunnerOptions options = golden_options(ComputeType::kF32, 1, 8);
     change(options);

@@ -42,6 +42,8 @@ TEST(StepCost, DecodeReadsActiveExpertsOneRowAndTheHead) {
   EXPECT_EQ(cost.state_bytes, 4 * 2 * 64 * 16);
   EXPECT_EQ(cost.tail_bytes, 2 * 2 * 2 * 64);  // 2 layers, k and v, bf16, one row
   EXPECT_EQ(cost.kv_bytes, 2 * 2 * 32);
+  const StepCost codes = decode_cost(config, summary, 9, {DType::kBf16, DType::kI8});
+  EXPECT_EQ(codes.kv_bytes, 10 * 2 * (32 + 2 * 4));  // 2 heads, each with a scale
   EXPECT_EQ(cost.bytes(), cost.weight_bytes + cost.state_bytes + cost.tail_bytes + cost.kv_bytes);
   EXPECT_EQ(cost.linear_flops, 2 * (matrices - 32 + kF32));
 }

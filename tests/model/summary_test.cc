@@ -25,6 +25,9 @@ TEST(SummaryTest, CountsTheTinyModel) {
   EXPECT_EQ(s.active_parameters, 128 + table + rest + experts / 2);
   EXPECT_EQ(s.bytes_per_token, 2 * (s.active_parameters - norms) + 4 * norms);
   EXPECT_EQ(s.cache.kv_per_token, 2 * 128);
+  EXPECT_EQ(kv_bytes_per_token(s.cache, DType::kBf16), 2 * 2 * 128);
+  EXPECT_EQ(kv_bytes_per_token(s.cache, DType::kF8E4M3),
+            2 * 128 + 2 * 4 * (128 / read_config_file(golden_path("tiny")).model.head_size));
   EXPECT_EQ(s.cache.state, 7 * 2 * 128 * 128);
   EXPECT_EQ(s.cache.tail, 7 * 2 * 64 * 256);
 }

@@ -32,7 +32,9 @@ void attend(const SoftmaxAttention& layer, const LayerStep& step, const TensorVi
                   .rotary_dim = config.rotary_dim,
                   .theta = config.rope_theta});
   }
-  const PagedKv kv{.pages = step.cache().pages, .block_table = step.caches.block_table};
+  const PagedKv kv{.pages = step.cache().pages,
+                   .block_table = step.caches.block_table,
+                   .scales = step.cache().page_scales};
   backend.store_kv(k, v, kv, step.batch.rows);
 
   const TensorView attended = first_rows(act.gated, rows);
