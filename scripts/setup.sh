@@ -20,7 +20,7 @@ TEXT
 packages=(
   cmake g++ git ninja-build pkg-config
   libcli11-dev libdnnl-dev libedit-dev libfmt-dev libhwy-dev libpcre2-dev libsimdjson-dev
-  libspdlog-dev libutf8proc-dev nlohmann-json3-dev
+  libspdlog-dev libutf8proc-dev libxxhash-dev nlohmann-json3-dev
 )
 test_packages=(
   libgmock-dev libgtest-dev librapidcheck-dev
