@@ -5,11 +5,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <utility>
 
-#include "base/error.h"
+#include "base/check.h"
 
 namespace mm {
 namespace {
@@ -59,6 +60,31 @@ MappedFile& MappedFile::operator=(MappedFile&& other) noexcept {
   std::swap(data_, other.data_);
   std::swap(size_, other.size_);
   return *this;
+}
+
+void MappedFile::will_read_in_order() const noexcept {
+  if (size_ > 0)
+    ::madvise(data_, size_, MADV_SEQUENTIAL);
+}
+
+void MappedFile::read_ahead(size_t bytes) const noexcept {
+  if (size_ > 0)
+    ::madvise(data_, std::min(bytes, size_), MADV_WILLNEED);
+}
+
+void MappedFile::read_in(size_t begin, size_t end) const {
+  MM_CHECK(begin <= end && end <= size_, "[{}, {}) of {} bytes", begin, end, size_);
+  if (begin == end)
+    return;
+  begin -= begin % static_cast<size_t>(::sysconf(_SC_PAGESIZE));
+  // Systems before Linux 5.14 do not know this call (EINVAL); there a touch reads.
+  while (::madvise(static_cast<char*>(data_) + begin, end - begin, MADV_POPULATE_READ) != 0) {
+    if (errno == EFAULT || errno == EHWPOISON)
+      raise(ErrorKind::kIo, "{}: cannot read bytes [{}, {}); the disk failed or the file was cut",
+            path_, begin, end);
+    if (errno != EINTR && errno != EAGAIN)
+      return;
+  }
 }
 
 }  // namespace mm

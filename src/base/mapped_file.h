@@ -23,6 +23,14 @@ class MappedFile {
   std::string_view text() const { return {static_cast<const char*>(data_), size_}; }
   const std::string& path() const { return path_; }
 
+  /// Tells the system that the file will be read from front to back, so that it reads far ahead.
+  void will_read_in_order() const noexcept;
+  /// Asks the system to read the first `bytes` bytes in the background.
+  void read_ahead(size_t bytes) const noexcept;
+  /// Reads bytes [begin, end) in now. Throws kIo if that fails, where merely touching them would
+  /// end the process.
+  void read_in(size_t begin, size_t end) const;
+
  private:
   std::string path_;
   void* data_ = nullptr;
