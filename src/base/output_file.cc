@@ -10,21 +10,14 @@
 #include "base/check.h"
 
 namespace mm {
-namespace {
 
-// A rename survives a power cut only once its folder is on the device too. Some file systems
-// refuse to sync a folder; the data itself is safe by then, so that is no error.
-void sync_folder_of(const std::string& path) {
-  const std::filesystem::path folder = std::filesystem::path(path).parent_path();
-  const int descriptor =
-      ::open(folder.empty() ? "." : folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+void sync_folder(const std::string& folder) {
+  const int descriptor = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (descriptor < 0)
     return;
   ::fsync(descriptor);
   ::close(descriptor);
 }
-
-}  // namespace
 
 OutputFile::OutputFile(const std::string& path) : path_(path) {
   for (int attempt = 0; descriptor_ < 0; ++attempt) {
@@ -65,7 +58,9 @@ void OutputFile::finish() {
     raise(ErrorKind::kIo, "{}: cannot rename {}: {}", path_, temporary_, std::strerror(errno));
   ::close(descriptor_);
   descriptor_ = -1;
-  sync_folder_of(path_);
+  // A rename survives a power cut only once its folder is on the device too.
+  const std::filesystem::path folder = std::filesystem::path(path_).parent_path();
+  sync_folder(folder.empty() ? "." : folder.string());
 }
 
 void write_text_file(const std::string& path, std::string_view text) {

@@ -31,6 +31,10 @@ class OutputFile {
   int descriptor_ = -1;
 };
 
+/// Makes what was created, renamed or linked in a folder survive a power cut. File systems that
+/// refuse to sync a folder are left alone.
+void sync_folder(const std::string& folder);
+
 /// Writes a whole text file through OutputFile.
 void write_text_file(const std::string& path, std::string_view text);
 
