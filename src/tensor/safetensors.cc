@@ -13,6 +13,7 @@ namespace mm {
 namespace {
 
 constexpr size_t kLengthBytes = 8;
+constexpr size_t kAlignment = 64;
 // The format's own limit; a header of a real checkpoint is a few hundred kilobytes.
 constexpr uint64_t kMaxHeader = 100'000'000;
 constexpr std::string_view kMetadataKey = "__metadata__";
@@ -261,8 +262,9 @@ SafetensorsWriter::SafetensorsWriter(const std::string& path, std::vector<Tensor
     offset = end;
   }
   std::string text = header.dump();
-  // Padding the header makes the data start at a multiple of 8: every type is aligned.
-  text.append((kLengthBytes - text.size() % kLengthBytes) % kLengthBytes, ' ');
+  // Padding the header makes the data start at a cache line: every type is aligned, and so is every
+  // tensor as long as those before it are whole lines.
+  text.append((kAlignment - (kLengthBytes + text.size()) % kAlignment) % kAlignment, ' ');
   std::array<std::byte, kLengthBytes> length{};
   for (size_t i = 0; i < kLengthBytes; ++i)
     length[i] = static_cast<std::byte>(text.size() >> (8 * i) & 0xff);

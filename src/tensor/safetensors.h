@@ -73,7 +73,8 @@ struct TensorSpec {
 
 /// Writes one file tensor by tensor: the header is known first, the data comes in any order, and
 /// the file appears under its name at finish(). Data is laid out by falling element size, then by
-/// name, so that every tensor is aligned. Throws kIo; kInternal on misuse.
+/// name, so that every tensor is aligned; it begins at a multiple of 64 bytes. Throws kIo;
+/// kInternal on misuse.
 class SafetensorsWriter {
  public:
   SafetensorsWriter(const std::string& path, std::vector<TensorSpec> tensors,
