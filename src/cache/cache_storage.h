@@ -15,6 +15,8 @@ struct CacheLayerSpec {
   bool recurrent = false;  ///< a state and a tail, else pages
   int heads = 0;           ///< H for recurrent layers, G for pages
   int head_size = 0;       ///< K
+
+  friend bool operator==(const CacheLayerSpec&, const CacheLayerSpec&) = default;
 };
 
 /// The shape of a model's cache.
