@@ -89,7 +89,7 @@ ExecutorOptions executor_options(const EngineOptions& options) {
 }
 
 CachePlan make_cache_plan(const Model& model, const EngineOptions& options) {
-  return plan_cache(cache_shape(model.config, options.compute, options.kv_dtype),
+  return plan_cache(mm::cache_shape(model.config, options.compute, options.kv_dtype),
                     {.memory_bytes = options.memory_bytes,
                      .workspace_bytes = workspace_bytes(model.config, executor_options(options)),
                      .context_tokens = options.context_size,
@@ -147,7 +147,7 @@ struct Engine::Impl {
         options(checked(o)),
         plan_(make_cache_plan(m, options)),
         executor(m, executor_options(options),
-                 cache_shape(m.config, options.compute, options.kv_dtype), plan_.sizes),
+                 mm::cache_shape(m.config, options.compute, options.kv_dtype), plan_.sizes),
         cost(recompute_cost(m.config, executor.storage().shape())),
         cache({plan_.sizes.pages, plan_.sizes.checkpoints, kBlockTokens}, cost),
         scheduler(cache, scheduler_options(options, plan_, cost)) {}
@@ -215,6 +215,7 @@ struct Engine::Impl {
     sequence.prompt_tokens = sequence.size();
     sequence.may_reuse = options.reuse && request.may_reuse;
     sequence.cuts = make_cuts(request);
+    sequence.known = request.known_tokens;
     entry->next_snapshot = request.snapshot_every;
     entry->request = std::move(request);
     scheduler.add(sequence);
@@ -489,17 +490,20 @@ struct Engine::Impl {
     });
   }
 
-  void load_state(const ImportedPrefix& prefix, PrefixTree::Node node) {
+  void load_states(const ImportedPrefix& prefix, PrefixTree::Node node) {
     const int32_t slot = cache.add_checkpoint(node);
     if (slot < 0) {
       return;  // it is there already
     }
     try {
-      for (size_t layer = 0; layer < executor.storage().layers().size(); ++layer) {
-        if (executor.storage().shape().layers[layer].recurrent) {
-          prefix.load_state(layer, executor.storage().checkpoint_state(layer, slot));
+      const CacheStorage& storage = executor.storage();
+      std::vector<TensorView> states(storage.layers().size());
+      for (size_t layer = 0; layer < states.size(); ++layer) {
+        if (storage.shape().layers[layer].recurrent) {
+          states[layer] = storage.checkpoint_state(layer, slot);
         }
       }
+      prefix.load_states(states);
     } catch (...) {
       cache.drop_checkpoint(node);
       throw;
@@ -511,7 +515,7 @@ struct Engine::Impl {
     const Import import = reserve_import(prefix.tokens);
     try {
       load_pages(prefix, import);
-      load_state(prefix, import.node);
+      load_states(prefix, import.node);
     } catch (...) {
       cache.drop(import.node, static_cast<int64_t>(import.missing.size()));
       throw;
@@ -554,6 +558,13 @@ void Engine::cancel(RequestId id) {
   if (found != impl_->active.end()) {
     found->second->cancelled = true;
   }
+}
+
+void Engine::cancel_all() {
+  for (const auto& [id, entry] : impl_->active) {
+    entry->cancelled = true;
+  }
+  impl_->end_cancelled();
 }
 
 bool Engine::step() {
@@ -603,6 +614,9 @@ int64_t Engine::memory_bytes() const {
 }
 const Model& Engine::model() const {
   return impl_->model;
+}
+const CacheShape& Engine::cache_shape() const {
+  return impl_->executor.storage().shape();
 }
 Executor& Engine::executor() {
   return impl_->executor;

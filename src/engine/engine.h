@@ -46,14 +46,14 @@ struct EngineStats {
   double bookkeeping_seconds = 0;  ///< in scheduler, cache and copies of states
 };
 
-/// A part of a cache from elsewhere, e.g. from a file. load_* are called from several threads.
+/// A part of a cache from elsewhere, e.g. from a file. load_page is called from several threads.
 struct ImportedPrefix {
   std::span<const int32_t> tokens;  ///< a multiple of 64 of them
   /// Fills keys and values [G, 2, 64, K] of a block and, if they are quantised, scales [G, 2, 64].
   std::function<void(size_t layer, int64_t block, const TensorView& page, const TensorView& scales)>
       load_page;
-  /// Fills the state after the last token, f32 [H, K, K].
-  std::function<void(size_t layer, const TensorView& state)> load_state;
+  /// Fills the states after the last token: f32 [H, K, K] per layer, empty for softmax layers.
+  std::function<void(std::span<const TensorView> states)> load_states;
 };
 
 class Engine {
@@ -75,6 +75,8 @@ class Engine {
   /// Ends a request with kCancelled; what was computed stays in the cache. Nothing happens if it
   /// has ended. May be called from an event.
   void cancel(RequestId id);
+  /// Ends all requests now.
+  void cancel_all();
 
   /// Runs one step and delivers its events. False: there was nothing to do.
   bool step();
@@ -92,6 +94,7 @@ class Engine {
   /// Bytes reserved besides the weights: workspace, states and pages.
   int64_t memory_bytes() const;
   const Model& model() const;
+  const CacheShape& cache_shape() const;
   Executor& executor();
   std::string backend_name() const;
   /// Throws kInternal if pages, slots or locks do not add up.

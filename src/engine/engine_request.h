@@ -66,7 +66,9 @@ struct EngineRequest {
   SamplingParams sampling = {};
   int64_t max_tokens = -1;  ///< -1: until a stop id or the context is full; 0: prefill only
   std::vector<int32_t> stop_ids = {};  ///< end-of-sequence ids
-  bool may_reuse = true;               ///< may take from the cache and leave checkpoints in it
+  int64_t known_tokens = 0;  ///< leading tokens that were computed before, elsewhere: they count
+                             ///< as replayed where they are not cached
+  bool may_reuse = true;     ///< may take from the cache and leave checkpoints in it
   /// Positions in the prompt where others may branch off (the end of a system prompt): a checkpoint
   /// is kept at the last multiple of 64 before each.
   std::vector<int64_t> branch_points = {};

@@ -177,6 +177,7 @@ RequestId submit_generation(Engine& engine, const Tokenizer& tokenizer,
        .sampling = request.sampling,
        .max_tokens = request.max_tokens,
        .stop_ids = request.ignore_eos ? std::vector<int32_t>() : request.stop_ids,
+       .known_tokens = request.known_tokens,
        .branch_points = request.branch_points,
        .on_event = [generation](const Event& event) { generation->receive(event); }});
 }

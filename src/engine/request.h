@@ -29,6 +29,7 @@ void validate(const SamplingParams& params, int64_t vocab_size);
 /// A prompt in ids and what to do with it.
 struct GenerationRequest {
   std::vector<int32_t> prompt;
+  int64_t known_tokens = 0;            ///< leading tokens computed before (EngineRequest)
   std::vector<int64_t> branch_points;  ///< where other prompts may depart from this one
   SamplingParams sampling;
   int64_t max_tokens = -1;         ///< -1: until a stop or the context is full

@@ -341,10 +341,11 @@ TEST_P(EngineTest, AnImportedPrefixEqualsAComputedOne) {
             const std::vector<char>& from = kept.pages.at({layer, block});
             std::copy(from.begin(), from.end(), static_cast<char*>(page.data));
           },
-      .load_state =
-          [&](size_t layer, const TensorView& state) {
-            const std::vector<char>& from = kept.states.at(layer);
-            std::copy(from.begin(), from.end(), static_cast<char*>(state.data));
+      .load_states =
+          [&](std::span<const TensorView> states) {
+            for (const auto& [layer, from] : kept.states) {
+              std::copy(from.begin(), from.end(), static_cast<char*>(states[layer].data));
+            }
           }};
   const uint64_t pin = second.import_prefix(prefix);
   const Drawn answer = ask(second, prompt);
@@ -356,7 +357,7 @@ TEST_P(EngineTest, AnImportedPrefixEqualsAComputedOne) {
   // A loader that fails leaves nothing behind.
   Engine third(model_, options());
   ImportedPrefix broken = prefix;
-  broken.load_state = [](size_t, const TensorView&) { bad_input("no state"); };
+  broken.load_states = [](std::span<const TensorView>) { bad_input("no state"); };
   EXPECT_THROW(third.import_prefix(broken), Error);
   third.check_integrity();
   EXPECT_EQ(third.stats().cached_pages, 0);

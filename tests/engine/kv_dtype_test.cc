@@ -34,7 +34,8 @@ RunnerOptions options_of(DType kv_dtype) {
 }
 
 double logit_bound(const KvBound& bound, const ModelConfig& config) {
-  const auto layers = std::count(config.layers.begin(), config.layers.end(), AttentionKind::kSoftmax);
+  const auto layers =
+      std::count(config.layers.begin(), config.layers.end(), AttentionKind::kSoftmax);
   return bound.row * std::sqrt(static_cast<double>(layers));
 }
 
@@ -71,8 +72,7 @@ TEST_P(KvDtypeTest, CodesAreBitEqualForEveryChunkAndThreadCount) {
         RunnerOptions options = testing::golden_options(ComputeType::kBf16, threads, chunk);
         options.kv_dtype = dtype;
         Runner runner(model, options);
-        const std::vector<float> logits =
-            testing::run_rows(runner, golden.ids, chunk, golden.rows);
+        const std::vector<float> logits = testing::run_rows(runner, golden.ids, chunk, golden.rows);
         if (first.empty()) {
           first = logits;
         }

@@ -1,0 +1,132 @@
+#include "engine/engine_loop.h"
+
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "base/error.h"
+#include "base/rng.h"
+#include "model/weights.h"
+#include "tests/engine/golden.h"
+
+namespace mm {
+namespace {
+
+using Ids = std::vector<int32_t>;
+
+/// What one request was told; filled on the engine's thread, read after `ended`.
+struct Told {
+  Ids ids;
+  std::string error;
+  std::atomic<bool> ended{false};
+};
+
+EngineRequest make_request(Ids prompt, int64_t tokens, Told& told) {
+  EngineRequest request{.prompt = std::move(prompt), .max_tokens = tokens};
+  request.on_event = [&told](const Event& event) {
+    if (event.kind == Event::Kind::kToken) {
+      told.ids.push_back(event.token);
+    } else if (event.kind != Event::Kind::kProgress) {
+      told.error = event.error;
+      told.ended = true;
+    }
+  };
+  return request;
+}
+
+Ids prompt_of(uint64_t seed) {
+  Ids ids(20 + seed % 120, 7);
+  for (size_t i = ids.size() / 2; i < ids.size(); ++i) {
+    ids[i] = static_cast<int32_t>(philox(seed, 1, i)[0] % 96);
+  }
+  return ids;
+}
+
+class EngineLoopTest : public ::testing::Test {
+ protected:
+  EngineOptions options(int sequences) const {
+    EngineOptions options;
+    options.threads = 2;
+    options.context_size = 256;
+    options.max_sequences = sequences;
+    options.step_tokens = 256;
+    return options;
+  }
+  Model model_ = load_model(testing::golden_folder("tiny-hd64"));
+};
+
+// The run that the thread sanitizer watches: 64 sequences at once, from four threads.
+TEST_F(EngineLoopTest, SixtyFourSequencesFromManyThreads) {
+  constexpr size_t kRequests = 128;
+  std::vector<Told> told(kRequests);
+  Engine engine(model_, options(64));
+  {
+    EngineLoop loop(engine);
+    std::vector<std::thread> clients;
+    for (size_t client = 0; client < 4; ++client) {
+      clients.emplace_back([&, client] {
+        for (size_t i = client; i < kRequests; i += 4) {
+          const RequestId id = loop.submit(make_request(prompt_of(i), 12, told[i]));
+          if (i % 16 == 5) {
+            loop.cancel(id);
+          }
+          if (i % 16 == 7) {
+            EXPECT_LE(loop.stats().running, 64);
+          }
+        }
+      });
+    }
+    for (std::thread& client : clients) {
+      client.join();
+    }
+    loop.drain();
+    Told late;
+    EXPECT_THROW(loop.submit(make_request({1}, 1, late)), Error);
+  }
+  engine.check_integrity();
+  EXPECT_TRUE(engine.idle());
+  Engine alone(model_, options(1));
+  for (size_t i = 0; i < kRequests; ++i) {
+    EXPECT_TRUE(told[i].ended);
+    if (i % 16 == 5) {
+      continue;
+    }
+    Told want;
+    alone.submit(make_request(prompt_of(i), 12, want));
+    while (alone.step()) {
+    }
+    EXPECT_EQ(told[i].ids, want.ids) << i;
+  }
+}
+
+TEST_F(EngineLoopTest, ErrorsReachTheirCaller) {
+  Engine engine(model_, options(2));
+  EngineLoop loop(engine);
+  Told told;
+  EXPECT_THROW(loop.submit(make_request({}, 1, told)), Error);
+  EXPECT_THROW(loop.run([](Engine&) { bad_input("no"); }), Error);
+  loop.cancel(12345);
+  EXPECT_EQ(loop.stats().waiting, 0);
+}
+
+TEST_F(EngineLoopTest, DestructionCancelsWhatRuns) {
+  Engine engine(model_, options(2));
+  std::vector<Told> told(5);
+  {
+    EngineLoop loop(engine);
+    for (size_t i = 0; i < told.size(); ++i) {
+      loop.submit(make_request(prompt_of(i), -1, told[i]));
+    }
+  }
+  for (const Told& t : told) {
+    EXPECT_TRUE(t.ended);
+  }
+  EXPECT_TRUE(engine.idle());
+  engine.check_integrity();
+}
+
+}  // namespace
+}  // namespace mm
