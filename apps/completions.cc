@@ -72,18 +72,36 @@ Flag describe(const CLI::Option& option) {
   return flag;
 }
 
+bool has_flag(const Subcommand& command, const Flag& flag) {
+  return std::any_of(command.flags.begin(), command.flags.end(),
+                     [&](const Flag& known) { return known.names == flag.names; });
+}
+
+void add_options(const CLI::App& app, Subcommand& described) {
+  for (const CLI::Option* option : app.get_options()) {
+    const Flag flag = describe(*option);
+    if (option->get_positional()) {
+      described.positional = flag;
+    }
+    if (!flag.names.empty() && !has_flag(described, flag)) {
+      described.flags.push_back(flag);
+    }
+  }
+}
+
+/// A command with actions of its own offers their names, and the flags of all of them.
 std::vector<Subcommand> describe_commands(CLI::App& app) {
   std::vector<Subcommand> commands;
   for (CLI::App* command : app.get_subcommands({})) {
     Subcommand described{command->get_name(), command->get_description(), {}, {}};
-    for (const CLI::Option* option : command->get_options()) {
-      const Flag flag = describe(*option);
-      if (option->get_positional()) {
-        described.positional = flag;
-      }
-      if (!flag.names.empty()) {
-        described.flags.push_back(flag);
-      }
+    add_options(*command, described);
+    std::vector<std::string> actions;
+    for (const CLI::App* action : command->get_subcommands({})) {
+      actions.push_back(action->get_name());
+      add_options(*action, described);
+    }
+    if (!actions.empty()) {
+      described.positional = {{}, "action", ValueKind::kWords, actions};
     }
     commands.push_back(described);
   }

@@ -39,8 +39,10 @@ int run_command(const Command& command) {
   try {
     return command.run();
   } catch (const UsageError& error) {
-    return fail(kWrongUsage,
-                fmt::format("{} (see minimax {} --help)", error.message, command.app->get_name()));
+    const std::string parent = command.app->get_parent()->get_name();
+    return fail(kWrongUsage, fmt::format("{} (see {}{} {} --help)", error.message,
+                                         parent == "minimax" ? "" : "minimax ", parent,
+                                         command.app->get_name()));
   } catch (const Error& error) {
     return fail(kFailed, error.what());
   } catch (const Interrupted&) {
@@ -60,12 +62,26 @@ std::vector<Command> make_commands(CLI::App& app) {
       make_logits_command(app),   make_tokenize_command(app), make_detokenize_command(app),
       make_quantize_command(app), make_bench_command(app),    make_completions_command(app),
   };
+  for (const Command& command : make_context_commands(app)) {
+    commands.push_back(command);
+  }
   for (const Command& command : commands) {
     finish_options(*command.app);
     // Makes CLI11 read the environment for the chosen command only.
     command.app->parse_complete_callback([] {});
   }
   return commands;
+}
+
+/// The innermost command that was named, and the words before its name.
+std::pair<const CLI::App*, std::string> last_parsed(const CLI::App& app) {
+  const CLI::App* last = &app;
+  std::string path;
+  while (!last->get_subcommands().empty()) {
+    path += (path.empty() ? "" : " ") + last->get_name();
+    last = last->get_subcommands().front();
+  }
+  return {last, path.empty() ? app.get_name() : path};
 }
 
 /// Parses and runs. CLI11 throws for --help and --version too.
@@ -86,14 +102,16 @@ int run_program(int argc, char** argv) {
   try {
     app.parse(argc, argv);
   } catch (const CLI::CallForHelp&) {
-    write_out(chosen() != nullptr ? chosen()->app->help("minimax") : app.help());
+    const auto [last, path] = last_parsed(app);
+    write_out(last->help(path));
     return kDone;
   } catch (const CLI::CallForVersion& version) {
     write_out(std::string(version.what()) + "\n");
     return kDone;
   } catch (const CLI::ParseError& error) {
-    const std::string command = chosen() != nullptr ? " " + chosen()->app->get_name() : "";
-    return fail(kWrongUsage, fmt::format("{} (see minimax{} --help)", error.what(), command));
+    const auto [last, path] = last_parsed(app);
+    const std::string command = last == &app ? "" : " " + last->get_name();
+    return fail(kWrongUsage, fmt::format("{} (see {}{} --help)", error.what(), path, command));
   }
   return run_command(*chosen());
 }

@@ -181,10 +181,11 @@ ContextReader ContextStore::open_reader(std::string_view name, const ContextBind
 }
 
 void ContextStore::fork(std::string_view name, std::string_view new_name,
-                        std::optional<int64_t> token_count) const {
+                        std::optional<int64_t> token_count,
+                        const std::optional<ContextMetadata>& metadata) const {
   const ContextManifest source = show(name);
-  ContextWriter writer =
-      create(new_name, {source.binding, source.backend, source.codec, source.metadata});
+  ContextWriter writer = create(
+      new_name, {source.binding, source.backend, source.codec, metadata.value_or(source.metadata)});
   const std::string from = folder(name);
   const std::string to = folder(new_name);
   const int64_t count = token_count.value_or(source.token_count());

@@ -81,12 +81,14 @@ class ContextStore {
   ContextReader open_reader(std::string_view name, const ContextBinding& binding,
                             ContextReadOptions options = {}) const;
 
-  /// Makes `new_name` from the first `token_count` tokens of `name`, by default all. Whole segments
+  /// Makes `new_name` from the first `token_count` tokens of `name`, by default all, with its
+  /// metadata unless others are given. Whole segments
   /// are shared (hard links) or, across file systems, copied; one that reaches over the cut is
   /// written anew up to its last whole block. Throws kBadInput if `name` is shorter, or if
   /// `new_name` exists.
   void fork(std::string_view name, std::string_view new_name,
-            std::optional<int64_t> token_count = {}) const;
+            std::optional<int64_t> token_count = {},
+            const std::optional<ContextMetadata>& metadata = {}) const;
 
   /// Removes a context at once and whole. Throws kBadInput while it is being written.
   void remove(std::string_view name) const;
