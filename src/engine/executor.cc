@@ -23,6 +23,12 @@ CacheViews cache_views(const CacheStorage& storage) {
   return views;
 }
 
+std::unique_ptr<Backend> make_backend(const ExecutorOptions& options, ThreadPool& pool) {
+  std::unique_ptr<Backend> backend =
+      options.reference ? make_reference_backend() : make_cpu_backend(pool);
+  return options.wrap_backend ? options.wrap_backend(std::move(backend)) : std::move(backend);
+}
+
 }  // namespace
 
 CacheShape cache_shape(const ModelConfig& config, ComputeType compute, DType kv_dtype) {
@@ -62,7 +68,7 @@ struct Executor::Impl {
       : model(m),
         options(o),
         pool(o.threads == 0 ? available_cores() : o.threads),
-        backend(o.reference ? make_reference_backend() : make_cpu_backend(pool)),
+        backend(make_backend(o, pool)),
         activations(m.config, o.compute, o.max_rows, o.max_logit_rows),
         storage(shape, sizes),
         views(cache_views(storage)),

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -22,6 +23,8 @@ struct ExecutorOptions {
   int64_t max_rows = 512;      ///< tokens of one step
   int64_t max_logit_rows = 1;  ///< rows of logits of one step
   int max_sequences = 1;       ///< of one step
+  /// Puts another backend in front of the executor's own, to watch what it is asked; empty: none.
+  std::function<std::unique_ptr<Backend>(std::unique_ptr<Backend>)> wrap_backend{};
 };
 
 /// One sequence's part of a step: `tokens` stand at positions `start`, … of it.
