@@ -285,7 +285,7 @@ int64_t sum_bytes(const Product& product) {
   if (!takes_passes(product))
     return 0;
   return product.panel_rows * product.group_tiles * product.args.x.tile_rows *
-         product.kernels->vector_bytes;
+         product.kernels->sum_bytes;
 }
 
 /// Cuts products into tasks and reserves a panel per thread.

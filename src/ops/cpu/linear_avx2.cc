@@ -14,8 +14,9 @@ inline __m256i load_bytes(const uint8_t* p) {
 struct Avx2 {
   using Acc = __m256;
   using Operand = __m256;
-  using F4 = __m128;
+  using Out = __m128;
   using X = float;
+  static constexpr int kShare = 1;
   static constexpr const char* kName = "avx2";
   // 3 × 4 sums, three rows of x and one of w are all 16 registers; 7 loads for 12 multiply-adds
   // leave the loads idle part of the time on a core with two of each per cycle.
@@ -31,6 +32,7 @@ struct Avx2 {
   static Operand load(const uint8_t* p) {
     return _mm256_loadu_ps(reinterpret_cast<const float*>(p));
   }
+  static Operand load_x(const uint8_t* p) { return load(p); }
   static Operand pin(Operand v) {
     __asm__("" : "+x"(v));
     return v;
@@ -80,24 +82,24 @@ struct Avx2 {
   }
 
   /// Lane sums of four vectors: ((l0 + l2) + (l1 + l3)) of the lower half plus that of the upper.
-  static F4 reduce4(Acc a, Acc b, Acc c, Acc d) {
+  static Out reduce4(Acc a, Acc b, Acc c, Acc d) {
     const __m256 ab = _mm256_add_ps(_mm256_unpacklo_ps(a, b), _mm256_unpackhi_ps(a, b));
     const __m256 cd = _mm256_add_ps(_mm256_unpacklo_ps(c, d), _mm256_unpackhi_ps(c, d));
     const __m256 sums =
         _mm256_add_ps(_mm256_shuffle_ps(ab, cd, 0x44), _mm256_shuffle_ps(ab, cd, 0xee));
     return _mm_add_ps(_mm256_castps256_ps128(sums), _mm256_extractf128_ps(sums, 1));
   }
-  static F4 load4(const float* p) {
+  static Out load_out(const float* p) {
     return _mm_loadu_ps(p);
   }
-  static F4 mul4(F4 a, F4 b) {
+  static Out mul_out(Out a, Out b) {
     return _mm_mul_ps(a, b);
   }
-  static void store4(uint8_t* p, F4 v) {
+  static void store_out(uint8_t* p, Out v) {
     _mm_storeu_ps(reinterpret_cast<float*>(p), v);
   }
   /// To nearest, ties to even; NaN stays NaN.
-  static void store4_bf16(uint8_t* p, F4 v) {
+  static void store_out_bf16(uint8_t* p, Out v) {
     const __m128i bits = _mm_castps_si128(v);
     const __m128i odd = _mm_and_si128(_mm_srli_epi32(bits, 16), _mm_set1_epi32(1));
     const __m128i rounded = _mm_add_epi32(_mm_add_epi32(bits, _mm_set1_epi32(0x7fff)), odd);

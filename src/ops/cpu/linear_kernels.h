@@ -65,22 +65,23 @@ struct BlockArgs {
   int64_t group_tiles = 0;   ///< tiles of x that a decoded panel serves
   int64_t block_tiles = 0;   ///< tiles of x used in turn with every row of the panel
   uint8_t* panel = nullptr;  ///< panel_rows · panel_row_bytes(w) bytes, aligned to 64
-  uint8_t* sums = nullptr;   ///< where K takes several passes: a vector per weight row of the panel
-                             ///< and row of the group, aligned to 64
+  uint8_t* sums = nullptr;  ///< where K takes several passes: sum_bytes per weight row of the panel
+                            ///< and row of the group, aligned to 64
 };
 
 /// The kernels of one instruction set and one activation type inside.
 ///
-/// Every output is one dot product: lane l of one vector accumulator takes the elements that the
-/// weight format puts into lane l, in ascending order, and the lanes are added by one fixed tree.
+/// Every output is one dot product: lane l of a vector accumulator, or of half of one, takes the
+/// elements that the weight format puts into lane l, in ascending order, and the lanes are added by
+/// one fixed tree.
 /// `direct` and `blocked` do exactly the same operations per output, so their bits are the same.
 struct LinearKernels {
   const char* name;
   int max_tile_rows;    ///< largest PackedRows::tile_rows
   int max_direct_rows;  ///< largest tile that `direct` takes
   int tile_cols;        ///< weight rows of a register tile
-  int vector_bytes;
-  int block_bytes;  ///< bytes of x in one pass that stay in the first-level cache
+  int sum_bytes;        ///< of an output's unfinished sum between passes
+  int block_bytes;      ///< bytes of x in one pass that stay in the first-level cache
 
   /// Whether this table has kernels for weights of this kind.
   bool (*supports)(const WeightRows& w);

@@ -22,8 +22,9 @@ inline float bf16_at(const uint8_t* p, int i) {
 struct Portable {
   using Acc = Float4;
   using Operand = Float4;
-  using F4 = Float4;
+  using Out = Float4;
   using X = float;
+  static constexpr int kShare = 1;
   static constexpr const char* kName = "portable";
   static constexpr int kMaxRows = 3;
   static constexpr int kMaxDirect = 2;
@@ -34,6 +35,7 @@ struct Portable {
 
   static Acc zero() { return Float4{0, 0, 0, 0}; }
   static Operand load(const uint8_t* p) { return read<Float4>(p); }
+  static Operand load_x(const uint8_t* p) { return load(p); }
   static Operand pin(Operand v) { return v; }
   static void store(uint8_t* p, Operand v) { __builtin_memcpy(p, &v, sizeof(v)); }
   static Acc load_acc(const uint8_t* p) { return load(p); }
@@ -41,11 +43,11 @@ struct Portable {
   static Acc fma(Acc a, Acc b, Acc c) { return c + a * b; }
   static Acc dot(Acc acc, Operand x, Operand w) { return acc + x * w; }
   static float sum(Acc v) { return (v[0] + v[2]) + (v[1] + v[3]); }
-  static F4 reduce4(Acc a, Acc b, Acc c, Acc d) { return Float4{sum(a), sum(b), sum(c), sum(d)}; }
-  static F4 load4(const float* p) { return Float4{p[0], p[1], p[2], p[3]}; }
-  static F4 mul4(F4 a, F4 b) { return a * b; }
-  static void store4(uint8_t* p, F4 v) { store(p, v); }
-  static void store4_bf16(uint8_t* p, F4 v) {
+  static Out reduce4(Acc a, Acc b, Acc c, Acc d) { return Float4{sum(a), sum(b), sum(c), sum(d)}; }
+  static Out load_out(const float* p) { return Float4{p[0], p[1], p[2], p[3]}; }
+  static Out mul_out(Out a, Out b) { return a * b; }
+  static void store_out(uint8_t* p, Out v) { store(p, v); }
+  static void store_out_bf16(uint8_t* p, Out v) {
     for (int i = 0; i < 4; ++i) {
       const uint16_t bits = to_bfloat16(v[i]).bits;
       __builtin_memcpy(p + i * 2, &bits, sizeof(bits));

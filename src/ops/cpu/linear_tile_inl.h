@@ -5,13 +5,14 @@
 /// Vectors run along K. A product walks K in units of F::kElements columns in F::kVectors vectors.
 /// For int4 a unit has sums of its own and ends with one multiply-add by the scales.
 ///
-/// `Ops` gives: Acc (a vector of f32 sums), Operand (a vector of inputs, as many bytes as Acc), F4
-/// (four f32), X (type of a packed activation: float, or uint16_t for bf16 bits), kMaxRows,
-/// kBlockBytes, kPassVectors, and the functions used below; pin(v) is v, held in a register (left
-/// to itself the compiler loads an operand anew for each multiply-add, and loads become the limit).
-/// A format `F` gives kElements, kBytes, kVectors, kGrouped, kBias, weight(unit, v), pack(x, out,
-/// stride) and, if grouped, bias() and scale(); F::Panel is the format that decoded rows and packed
-/// x go by.
+/// `Ops` gives: Acc (a vector of f32 sums), kShare (how many outputs share it: one, or two that
+/// have half of its lanes each), Operand (a vector of inputs, as many bytes as Acc), Out (the
+/// results of a register tile for one row of x), X (type of a packed activation: float, or uint16_t
+/// for bf16 bits), kMaxRows, kBlockBytes, kPassVectors, and the functions used below; pin(v) is v,
+/// held in a register (left to itself the compiler loads an operand anew for each multiply-add, and
+/// loads become the limit). A format `F` gives kElements, kBytes, kVectors, kGrouped, kBias,
+/// weight(unit, v) (of one row, or of the two that share a vector), pack(x, out, stride) and, if
+/// grouped, bias() and scale(); F::Panel is the format that decoded rows and packed x go by.
 #pragma once
 
 #include "ops/cpu/linear_kernels.h"
@@ -27,8 +28,11 @@
 namespace mm::cpu {
 namespace {
 
-inline constexpr int kTileCols =
-    4;  // weight rows of a register tile: the lane trees take four at a time
+// Sums of a register tile for each row of x: the lane trees take four at a time.
+inline constexpr int kSums = 4;
+// Weight rows of a register tile. If two share a vector, they are rows r and r + kSums.
+template <class Ops>
+inline constexpr int kTileCols = kSums* Ops::kShare;
 
 template <typename T>
 struct TypeTag {
@@ -57,14 +61,18 @@ inline float read_scale(const uint8_t* p, bool bf16) {
   return value;
 }
 
+// Bytes of a vector of packed x: outputs that share a vector multiply the same x.
+template <class Ops>
+inline constexpr int64_t kXVector = sizeof(typename Ops::Operand) / Ops::kShare;
+
 /// How K is walked: `full` units of F::kElements columns, and perhaps a part of one; in passes of
 /// equal length, between which sums live in memory.
 template <class Ops, class F>
 struct Walk {
   static constexpr int64_t kVectorBytes = sizeof(typename Ops::Operand);
-  /// Bytes of a unit in one packed row of x, and in one decoded row of w.
-  static constexpr int64_t kXBytes = (F::kVectors + (F::kBias ? 1 : 0)) * kVectorBytes;
-  static constexpr int64_t kWBytes = (F::kVectors + (F::kGrouped ? 1 : 0)) * kVectorBytes;
+  /// Bytes of a unit in one packed row of x, and in a tile of decoded rows of w.
+  static constexpr int64_t kXBytes = (F::kVectors + (F::kBias ? 1 : 0)) * kXVector<Ops>;
+  static constexpr int64_t kWBytes = kSums * (F::kVectors + (F::kGrouped ? 1 : 0)) * kVectorBytes;
   static constexpr int64_t kPassUnits = Ops::kPassVectors / F::kVectors;
 
   int64_t full = 0;
@@ -146,22 +154,22 @@ struct Prefetch {
 
 // ---- sums --------------------------------------------------------------------------------------
 
-template <class Ops, int M, int R>
-MM_INLINE void set_zero(typename Ops::Acc (&acc)[M][R]) {
+template <class Ops, int M>
+MM_INLINE void set_zero(typename Ops::Acc (&acc)[M][kSums]) {
   MM_UNROLL
   for (int m = 0; m < M; ++m) {
     MM_UNROLL
-    for (int r = 0; r < R; ++r) acc[m][r] = Ops::zero();
+    for (int r = 0; r < kSums; ++r) acc[m][r] = Ops::zero();
   }
 }
 
 /// What the sums of a group begin with.
-template <class Ops, class F, int M, int R>
-MM_INLINE void begin_group(const uint8_t* x, typename Ops::Acc (&part)[M][R]) {
+template <class Ops, class F, int M>
+MM_INLINE void begin_group(const uint8_t* x, typename Ops::Acc (&part)[M][kSums]) {
   MM_UNROLL
   for (int m = 0; m < M; ++m) {
     MM_UNROLL
-    for (int r = 0; r < R; ++r)
+    for (int r = 0; r < kSums; ++r)
       part[m][r] =
           F::kBias ? Ops::load_acc(x + m * int64_t{sizeof(typename Ops::Acc)}) : Ops::zero();
   }
@@ -169,11 +177,12 @@ MM_INLINE void begin_group(const uint8_t* x, typename Ops::Acc (&part)[M][R]) {
 
 /// Adds a group's sums. The totals stay in memory: with the group's own they overflow the
 /// registers.
-template <class Ops, int M, int R>
-MM_INLINE void end_group(const typename Ops::Acc (&part)[M][R], const typename Ops::Acc (&scale)[R],
-                         typename Ops::Acc (&acc)[M][R]) {
+template <class Ops, int M>
+MM_INLINE void end_group(const typename Ops::Acc (&part)[M][kSums],
+                         const typename Ops::Acc (&scale)[kSums],
+                         typename Ops::Acc (&acc)[M][kSums]) {
   MM_UNROLL
-  for (int r = 0; r < R; ++r) {
+  for (int r = 0; r < kSums; ++r) {
     MM_UNROLL
     for (int m = 0; m < M; ++m) acc[m][r] = Ops::fma(part[m][r], scale[r], acc[m][r]);
   }
@@ -182,13 +191,11 @@ MM_INLINE void end_group(const typename Ops::Acc (&part)[M][R], const typename O
 }
 
 template <class Ops, class F>
-MM_INLINE typename Ops::F4 row_scales(const WeightRows& w, int64_t n, int64_t end) {
-  float scales[kTileCols] = {1, 1, 1, 1};
-  if constexpr (F::kRowScale) {
-    for (int r = 0; r < kTileCols; ++r)
-      scales[r] = read_scale(w.scales + min64(n + r, end - 1) * w.scale_row_bytes, w.bf16_scales);
-  }
-  return Ops::load4(scales);
+MM_INLINE typename Ops::Out row_scales(const WeightRows& w, int64_t n, int64_t end) {
+  float scales[kTileCols<Ops>];
+  for (int r = 0; r < kTileCols<Ops>; ++r)
+    scales[r] = read_scale(w.scales + min64(n + r, end - 1) * w.scale_row_bytes, w.bf16_scales);
+  return Ops::load_out(scales);
 }
 
 /// Where a tile's results go.
@@ -198,158 +205,182 @@ struct Place {
   int64_t end;  // rows of w end here
 };
 
-/// Adds the lanes of M × 4 sums, the columns [first, first + 4) of acc, applies row scales and
-/// writes what lies inside the output.
-template <class Ops, class F, int M, int R>
-MM_INLINE void store_four(const typename Ops::Acc (&acc)[M][R], int first, const ProductArgs& args,
+template <class Ops, int M>
+MM_INLINE void add_lanes(const typename Ops::Acc (&acc)[M][kSums], typename Ops::Out (&sums)[M]) {
+  if constexpr (Ops::kShare == 1) {
+    MM_UNROLL
+    for (int m = 0; m < M; ++m) sums[m] = Ops::reduce4(acc[m][0], acc[m][1], acc[m][2], acc[m][3]);
+  } else {
+    MM_UNROLL
+    for (int m = 0; m + 2 <= M; m += 2) Ops::reduce_two(acc[m], acc[m + 1], &sums[m], &sums[m + 1]);
+    if constexpr (M % 2 == 1)
+      sums[M - 1] = Ops::reduce(acc[M - 1]);
+  }
+}
+
+/// Adds the lanes of a tile's sums, applies row scales and writes what lies inside the output.
+template <class Ops, class F, int M>
+MM_INLINE void store_tile(const typename Ops::Acc (&acc)[M][kSums], const ProductArgs& args,
                           const Place& place) {
-  const int64_t n = place.n + first;
-  const int64_t cols = min64(kTileCols, place.end - n);
-  if (cols <= 0)
-    return;
-  const typename Ops::F4 scales = row_scales<Ops, F>(args.w, n, place.end);
+  constexpr int kCols = kTileCols<Ops>;
+  const int64_t cols = min64(kCols, place.end - place.n);
   const int64_t element = args.out.bf16 ? 2 : 4;
+  typename Ops::Out sums[M];
+  add_lanes<Ops, M>(acc, sums);
+  typename Ops::Out scales{};
+  if constexpr (F::kRowScale)
+    scales = row_scales<Ops, F>(args.w, place.n, place.end);
   MM_UNROLL
   for (int m = 0; m < M; ++m) {
     if (place.t + m >= args.x.rows)
       break;
-    typename Ops::F4 sums =
-        Ops::reduce4(acc[m][first], acc[m][first + 1], acc[m][first + 2], acc[m][first + 3]);
     if constexpr (F::kRowScale)
-      sums = Ops::mul4(sums, scales);
-    uint8_t* out = args.out.data + (place.t + m) * args.out.row_bytes + n * element;
-    uint8_t part[kTileCols * sizeof(float)];
-    uint8_t* target = cols == kTileCols ? out : part;
+      sums[m] = Ops::mul_out(sums[m], scales);
+    uint8_t* out = args.out.data + (place.t + m) * args.out.row_bytes + place.n * element;
+    uint8_t part[kCols * sizeof(float)];
+    uint8_t* target = cols == kCols ? out : part;
     if (args.out.bf16)
-      Ops::store4_bf16(target, sums);
+      Ops::store_out_bf16(target, sums[m]);
     else
-      Ops::store4(target, sums);
-    if (cols != kTileCols)
+      Ops::store_out(target, sums[m]);
+    if (cols != kCols)
       __builtin_memcpy(out, part, static_cast<size_t>(cols * element));
   }
 }
 
-template <class Ops, class F, int M, int R>
-MM_INLINE void store_tile(const typename Ops::Acc (&acc)[M][R], const ProductArgs& args,
-                          const Place& place) {
-  MM_UNROLL
-  for (int first = 0; first < R; first += kTileCols)
-    store_four<Ops, F, M, R>(acc, first, args, place);
-}
-
 // ---- weights decoded in registers --------------------------------------------------------------
 
-template <class Ops, class F, int M, int R>
-MM_INLINE void add_vectors(const Rows<R>& rows, int64_t offset, const uint8_t* x,
-                           typename Ops::Acc (&acc)[M][R]) {
-  constexpr int64_t kB = sizeof(typename Ops::Operand);
+/// Vector v of sum r of a tile.
+template <class Ops, class F>
+MM_INLINE typename Ops::Operand weights_of(const Rows<kTileCols<Ops>>& rows, int r, int64_t offset,
+                                           int v, typename F::Key key) {
+  if constexpr (Ops::kShare == 1)
+    return F::weight(rows.p[r] + offset, v, key);
+  else
+    return F::weight(rows.p[r] + offset, rows.p[r + kSums] + offset, v, key);
+}
+
+template <class Ops, class F>
+MM_INLINE typename Ops::Acc scale_of(const WeightRows& w, const Rows<kTileCols<Ops>>& rows, int r,
+                                     int64_t unit) {
+  if constexpr (Ops::kShare == 1)
+    return F::scale(rows.scales[r], unit, w.cols);
+  else
+    return F::scale(rows.scales[r], rows.scales[r + kSums], unit, w.cols);
+}
+
+template <class Ops, class F, int M>
+MM_INLINE void add_vectors(const Rows<kTileCols<Ops>>& rows, int64_t offset, const uint8_t* x,
+                           typename Ops::Acc (&acc)[M][kSums]) {
   MM_UNROLL
   for (int v = 0; v < F::kVectors; ++v) {
     const auto key = F::key(v);
     typename Ops::Operand vectors[M];
     MM_UNROLL
-    for (int m = 0; m < M; ++m) vectors[m] = Ops::pin(Ops::load(x + (v * M + m) * kB));
+    for (int m = 0; m < M; ++m) vectors[m] = Ops::pin(Ops::load_x(x + (v * M + m) * kXVector<Ops>));
     MM_UNROLL
-    for (int r = 0; r < R; ++r) {
-      const typename Ops::Operand weights = F::weight(rows.p[r] + offset, v, key);
+    for (int r = 0; r < kSums; ++r) {
+      const typename Ops::Operand weights = weights_of<Ops, F>(rows, r, offset, v, key);
       MM_UNROLL
       for (int m = 0; m < M; ++m) acc[m][r] = Ops::dot(acc[m][r], vectors[m], weights);
     }
   }
 }
 
-/// One unit of R rows: number `unit` of the row, at rows.p + offset.
-template <class Ops, class F, int M, int R>
-MM_INLINE void add_unit(const WeightRows& w, const Rows<R>& rows, int64_t unit, int64_t offset,
-                        const uint8_t* x, typename Ops::Acc (&acc)[M][R]) {
+/// One unit of a tile's rows: number `unit` of the row, at rows.p + offset.
+template <class Ops, class F, int M>
+MM_INLINE void add_unit(const WeightRows& w, const Rows<kTileCols<Ops>>& rows, int64_t unit,
+                        int64_t offset, const uint8_t* x, typename Ops::Acc (&acc)[M][kSums]) {
   if constexpr (!F::kGrouped) {
-    add_vectors<Ops, F, M, R>(rows, offset, x, acc);
+    add_vectors<Ops, F, M>(rows, offset, x, acc);
   } else {
-    typename Ops::Acc part[M][R];
-    begin_group<Ops, F, M, R>(x, part);
+    typename Ops::Acc part[M][kSums];
+    begin_group<Ops, F, M>(x, part);
     x += F::kBias ? M * sizeof(typename Ops::Acc) : 0;
-    add_vectors<Ops, F, M, R>(rows, offset, x, part);
-    typename Ops::Acc scale[R];
+    add_vectors<Ops, F, M>(rows, offset, x, part);
+    typename Ops::Acc scale[kSums];
     MM_UNROLL
-    for (int r = 0; r < R; ++r) scale[r] = F::scale(rows.scales[r], unit, w.cols);
-    end_group<Ops, M, R>(part, scale, acc);
+    for (int r = 0; r < kSums; ++r) scale[r] = scale_of<Ops, F>(w, rows, r, unit);
+    end_group<Ops, M>(part, scale, acc);
   }
 }
 
 template <class Ops, class F, int M>
 void direct_tiles(const ProductArgs& args, int64_t begin, int64_t end) {
+  constexpr int kCols = kTileCols<Ops>;
   using W = Walk<Ops, F>;
   const W walk(args.w);
-  const Prefetch<F> prefetch(args.w, kTileCols);
-  for (int64_t n = begin; n < end; n += kTileCols) {
-    Rows<kTileCols> rows(args.w, n, end);
-    typename Ops::Acc acc[M][kTileCols];
-    set_zero<Ops, M, kTileCols>(acc);
+  const Prefetch<F> prefetch(args.w, kCols);
+  for (int64_t n = begin; n < end; n += kCols) {
+    Rows<kCols> rows(args.w, n, end);
+    typename Ops::Acc acc[M][kSums];
+    set_zero<Ops, M>(acc);
     const uint8_t* x = args.x.data;
     for (int64_t u = 0; u < walk.full; ++u) {
-      prefetch.fetch(rows.p[0], u, F::kBytes * kTileCols);
-      add_unit<Ops, F, M, kTileCols>(args.w, rows, u, u * F::kBytes, x, acc);
+      prefetch.fetch(rows.p[0], u, F::kBytes * kCols);
+      add_unit<Ops, F, M>(args.w, rows, u, u * F::kBytes, x, acc);
       x += M * W::kXBytes;
     }
     if (walk.tail_bytes != 0) {
-      const TailRows<F, kTileCols> tail(&rows, walk.full * F::kBytes, walk.tail_bytes);
-      add_unit<Ops, F, M, kTileCols>(args.w, rows, walk.full, 0, x, acc);
+      const TailRows<F, kCols> tail(&rows, walk.full * F::kBytes, walk.tail_bytes);
+      add_unit<Ops, F, M>(args.w, rows, walk.full, 0, x, acc);
     }
-    store_tile<Ops, F, M, kTileCols>(acc, args, Place{0, n, end});
+    store_tile<Ops, F, M>(acc, args, Place{0, n, end});
   }
 }
 
 // ---- weights decoded into a panel --------------------------------------------------------------
 
 template <class Ops, class F>
-MM_INLINE void decode_unit(const WeightRows& w, const Rows<kTileCols>& rows, int64_t unit,
+MM_INLINE void decode_unit(const WeightRows& w, const Rows<kTileCols<Ops>>& rows, int64_t unit,
                            int64_t offset, uint8_t* out) {
   constexpr int64_t kB = sizeof(typename Ops::Operand);
   MM_UNROLL
   for (int v = 0; v < F::kVectors; ++v) {
     const auto key = F::key(v);
     MM_UNROLL
-    for (int r = 0; r < kTileCols; ++r)
-      Ops::store(out + (v * kTileCols + r) * kB, F::weight(rows.p[r] + offset, v, key));
+    for (int r = 0; r < kSums; ++r)
+      Ops::store(out + (v * kSums + r) * kB, weights_of<Ops, F>(rows, r, offset, v, key));
   }
   if constexpr (F::kGrouped) {
     MM_UNROLL
-    for (int r = 0; r < kTileCols; ++r)
-      Ops::store_acc(out + (F::kVectors * kTileCols + r) * kB,
-                     F::scale(rows.scales[r], unit, w.cols));
+    for (int r = 0; r < kSums; ++r)
+      Ops::store_acc(out + (F::kVectors * kSums + r) * kB, scale_of<Ops, F>(w, rows, r, unit));
   }
 }
 
-/// Units [begin, end) of the block's weight rows into its panel: tiles of four rows, interleaved
-/// vector by vector.
+/// Units [begin, end) of the block's weight rows into its panel: tile by tile, and in a tile vector
+/// by vector of all its rows.
 template <class Ops, class F>
 void decode_panel(const WeightRows& w, const BlockArgs& block, int64_t begin, int64_t end) {
-  constexpr int64_t kUnitBytes = kTileCols * Walk<Ops, F>::kWBytes;
+  constexpr int kCols = kTileCols<Ops>;
+  constexpr int64_t kUnitBytes = Walk<Ops, F>::kWBytes;
   const Walk<Ops, F> walk(w);
-  Prefetch<F> prefetch(w, kTileCols);
+  Prefetch<F> prefetch(w, kCols);
   if (walk.pass_units < walk.units)
     prefetch.ahead = 0;  // these parts of rows do not follow each other
   uint8_t* out = block.panel;
-  for (int64_t n = block.row_begin; n < block.row_end; n += kTileCols) {
-    Rows<kTileCols> rows(w, n, block.row_end);
+  for (int64_t n = block.row_begin; n < block.row_end; n += kCols) {
+    Rows<kCols> rows(w, n, block.row_end);
     for (int64_t u = begin; u < min64(end, walk.full); ++u) {
-      prefetch.fetch(rows.p[0], u, F::kBytes * kTileCols);
+      prefetch.fetch(rows.p[0], u, F::kBytes * kCols);
       decode_unit<Ops, F>(w, rows, u, u * F::kBytes, out);
       out += kUnitBytes;
     }
     if (end > walk.full) {
-      const TailRows<F, kTileCols> tail(&rows, walk.full * F::kBytes, walk.tail_bytes);
+      const TailRows<F, kCols> tail(&rows, walk.full * F::kBytes, walk.tail_bytes);
       decode_unit<Ops, F>(w, rows, walk.full, 0, out);
       out += kUnitBytes;
     }
   }
 }
 
-/// acc += x · w over `vectors` vectors of M packed rows and four decoded rows.
+/// acc += x · w over `vectors` vectors of M packed rows and a tile of decoded rows.
 template <class Ops, int M>
 MM_INLINE void multiply_vectors(const uint8_t* x, const uint8_t* w, int64_t vectors,
-                                typename Ops::Acc (&acc)[M][kTileCols]) {
+                                typename Ops::Acc (&acc)[M][kSums]) {
   constexpr int64_t kB = sizeof(typename Ops::Operand);
+  constexpr int64_t kXB = kXVector<Ops>;
   if constexpr (Ops::kMultipliesThree && M == 3) {
     Ops::multiply_three(x, w, vectors, acc);
     return;
@@ -359,37 +390,37 @@ MM_INLINE void multiply_vectors(const uint8_t* x, const uint8_t* w, int64_t vect
     for (int j = 0; j < 2; ++j) {
       typename Ops::Operand rows[M];
       MM_UNROLL
-      for (int m = 0; m < M; ++m) rows[m] = Ops::pin(Ops::load(x + (j * M + m) * kB));
+      for (int m = 0; m < M; ++m) rows[m] = Ops::pin(Ops::load_x(x + (j * M + m) * kXB));
       MM_UNROLL
-      for (int r = 0; r < kTileCols; ++r) {
-        const typename Ops::Operand weights = Ops::pin(Ops::load(w + (j * kTileCols + r) * kB));
+      for (int r = 0; r < kSums; ++r) {
+        const typename Ops::Operand weights = Ops::pin(Ops::load(w + (j * kSums + r) * kB));
         MM_UNROLL
         for (int m = 0; m < M; ++m) acc[m][r] = Ops::dot(acc[m][r], rows[m], weights);
       }
     }
-    x += 2 * M * kB;
-    w += 2 * kTileCols * kB;
+    x += 2 * M * kXB;
+    w += 2 * kSums * kB;
   }
 }
 
 template <class Ops, class F, int M>
 MM_INLINE void multiply_units(const uint8_t* x, const uint8_t* w, int64_t units,
-                              typename Ops::Acc (&acc)[M][kTileCols]) {
+                              typename Ops::Acc (&acc)[M][kSums]) {
   if constexpr (!F::kGrouped) {
     if (units > 0)
       multiply_vectors<Ops, M>(x, w, units * F::kVectors, acc);
   } else {
     constexpr int64_t kB = sizeof(typename Ops::Operand);
     for (int64_t u = 0; u < units; ++u) {
-      typename Ops::Acc part[M][kTileCols];
-      begin_group<Ops, F, M, kTileCols>(x, part);
+      typename Ops::Acc part[M][kSums];
+      begin_group<Ops, F, M>(x, part);
       multiply_vectors<Ops, M>(x + (F::kBias ? M * kB : 0), w, F::kVectors, part);
       x += M * Walk<Ops, F>::kXBytes;
-      w += kTileCols * Walk<Ops, F>::kWBytes;
-      typename Ops::Acc scale[kTileCols];
+      w += Walk<Ops, F>::kWBytes;
+      typename Ops::Acc scale[kSums];
       MM_UNROLL
-      for (int r = 0; r < kTileCols; ++r) scale[r] = Ops::load_acc(w + (r - kTileCols) * kB);
-      end_group<Ops, M, kTileCols>(part, scale, acc);
+      for (int r = 0; r < kSums; ++r) scale[r] = Ops::load_acc(w + (r - kSums) * kB);
+      end_group<Ops, M>(part, scale, acc);
     }
   }
 }
@@ -405,22 +436,22 @@ template <class Ops, class F, int M>
 void multiply_tile(const ProductArgs& args, const Pass& pass, const Place& place, const uint8_t* x,
                    const uint8_t* w, uint8_t* sums) {
   constexpr int64_t kB = sizeof(typename Ops::Acc);
-  typename Ops::Acc acc[M][kTileCols];
+  typename Ops::Acc acc[M][kSums];
   MM_UNROLL
   for (int m = 0; m < M; ++m) {
     MM_UNROLL
-    for (int r = 0; r < kTileCols; ++r)
-      acc[m][r] = pass.begin == 0 ? Ops::zero() : Ops::load_acc(sums + (m * kTileCols + r) * kB);
+    for (int r = 0; r < kSums; ++r)
+      acc[m][r] = pass.begin == 0 ? Ops::zero() : Ops::load_acc(sums + (m * kSums + r) * kB);
   }
   multiply_units<Ops, F, M>(x, w, pass.end - pass.begin, acc);
   if (pass.last) {
-    store_tile<Ops, F, M, kTileCols>(acc, args, place);
+    store_tile<Ops, F, M>(acc, args, place);
     return;
   }
   MM_UNROLL
   for (int m = 0; m < M; ++m) {
     MM_UNROLL
-    for (int r = 0; r < kTileCols; ++r) Ops::store_acc(sums + (m * kTileCols + r) * kB, acc[m][r]);
+    for (int r = 0; r < kSums; ++r) Ops::store_acc(sums + (m * kSums + r) * kB, acc[m][r]);
   }
 }
 
@@ -429,19 +460,19 @@ template <class Ops, class F, int M>
 void multiply_panel(const ProductArgs& args, const BlockArgs& block, const Pass& pass) {
   using W = Walk<Ops, F>;
   const int64_t x_tile_bytes = (pass.end - pass.begin) * M * W::kXBytes;
-  const int64_t w_tile_bytes = (pass.end - pass.begin) * kTileCols * W::kWBytes;
+  const int64_t w_tile_bytes = (pass.end - pass.begin) * W::kWBytes;
   const uint8_t* x0 =
       args.x.data + W(args.w).place(pass.begin, block.tile_begin, args.x.tiles) * M * W::kXBytes;
   uint8_t* sums = block.sums;
   for (int64_t t0 = block.tile_begin; t0 < block.tile_end; t0 += block.block_tiles) {
     const int64_t t1 = min64(t0 + block.block_tiles, block.tile_end);
     const uint8_t* w = block.panel;
-    for (int64_t n = block.row_begin; n < block.row_end; n += kTileCols) {
+    for (int64_t n = block.row_begin; n < block.row_end; n += kTileCols<Ops>) {
       const uint8_t* x = x0;
       for (int64_t t = t0; t < t1; ++t) {
         multiply_tile<Ops, F, M>(args, pass, Place{t * M, n, block.row_end}, x, w, sums);
         x += x_tile_bytes;
-        sums += M * kTileCols * sizeof(typename Ops::Acc);
+        sums += M * kSums * sizeof(typename Ops::Acc);
       }
       w += w_tile_bytes;
     }
@@ -513,7 +544,7 @@ void pack_row(const ActivationRows& x, int64_t row, int64_t begin, int64_t end, 
 template <class Ops, class F>
 void pack_tiles(const ActivationRows& x, const WeightRows& w, const PackedRows& packed,
                 int64_t tile_begin, int64_t tile_end) {
-  constexpr int64_t kB = sizeof(typename Ops::Operand);
+  constexpr int64_t kB = kXVector<Ops>;
   using W = Walk<Ops, F>;
   const W walk(w);
   const int64_t rows = packed.tile_rows;
@@ -611,7 +642,7 @@ struct Entry {
     int64_t bytes = 0;
     Ops::with_format(w, [&](auto tag) {
       using W = Walk<Ops, typename decltype(tag)::Type>;
-      bytes = W(w).pass_units * W::kWBytes;
+      bytes = W(w).pass_units * W::kWBytes / kTileCols<Ops>;
     });
     return bytes;
   }
@@ -644,8 +675,8 @@ struct Entry {
     kernels.name = Ops::kName;
     kernels.max_tile_rows = Ops::kMaxRows;
     kernels.max_direct_rows = Ops::kMaxDirect;
-    kernels.tile_cols = kTileCols;
-    kernels.vector_bytes = sizeof(typename Ops::Acc);
+    kernels.tile_cols = kTileCols<Ops>;
+    kernels.sum_bytes = sizeof(typename Ops::Acc) / Ops::kShare;
     kernels.block_bytes = Ops::kBlockBytes;
     kernels.supports = supports;
     kernels.packed_row_bytes = packed_row_bytes;

@@ -261,7 +261,7 @@ INSTANTIATE_TEST_SUITE_P(Isa, LinearTest, testing::ValuesIn(available_isas()),
 // multiply-add), g of them again when a group is scaled into the sum; then come log2 L roundings of
 // the lane tree and one of a row scale. So |error| <= (2 (K/L + 8) + g + log2 L + 1) u M, to first
 // order, with M = Σ|x||w|. For int4 nibbles n = q + 8 are summed onto a bias of -8 Σ x: M = Σ |x|
-// (n + 8) s. The factor 2 also covers the two products per lane of the bf16 dot product.
+// (n + 8) s. The factor 2 also covers the bf16 dot product, which has half of the lanes.
 double bound(LinearIsa isa, const TestWeight& w, int64_t n, const TestRows& x, int64_t t) {
   const double lanes = isa == LinearIsa::kPortable ? 4 : isa == LinearIsa::kAvx2 ? 8 : 16;
   const auto cols = static_cast<double>(w.weight.cols);
