@@ -23,7 +23,7 @@ constexpr int64_t kPanelBytes = 192 * 1024;
 constexpr int64_t kPassPanelBytes = 128 * 1024;
 constexpr int64_t kGroupRows = 128;
 // Weight bytes that a thread takes at a time when weights only stream by.
-constexpr int64_t kStreamBytes = 256 * 1024;
+constexpr int64_t kStreamBytes = 1024 * 1024;
 // Tasks per thread when the work is shared out on demand: uneven cores cost at most one part in so
 // many.
 constexpr int64_t kTasksPerThread = 8;
