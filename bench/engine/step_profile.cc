@@ -107,6 +107,18 @@ class ProfiledBackend final : public Backend {
     ledger_.time(shape_of("grouped_linear", weights[0]),
                  [&] { inner_->grouped_linear(x, offsets, weights, out); });
   }
+  void do_project(const TensorView& x, std::span<const Projection> projections) override {
+    std::string shapes = "project";
+    for (const Projection& p : projections) shapes += fmt::format(" {} x {}", p.w.rows, p.w.cols);
+    ledger_.time(shapes, [&] { inner_->project(x, projections); });
+  }
+  void do_grouped_gated(const GatedArgs& args) override {
+    ledger_.time(shape_of("grouped_gated 2 x", args.gate[0]), [&] { inner_->grouped_gated(args); });
+  }
+  void do_gated_norm(const TensorView& gate, const TensorView& x, const TensorView& weight,
+                     float eps, const TensorView& out) override {
+    ledger_.time("gated_norm", [&] { inner_->gated_norm(gate, x, weight, eps, out); });
+  }
   void do_silu(const TensorView& x) override {
     ledger_.time("silu", [&] { inner_->silu(x); });
   }
@@ -182,11 +194,11 @@ class Sequence {
   }
 
   void feed(int64_t start, int64_t count) {
-    const StepRows rows{.tokens = std::span(ids_).subspan(static_cast<size_t>(start),
-                                                          static_cast<size_t>(count)),
-                        .start = start,
-                        .pages = pages_,
-                        .logits = 1};
+    const StepRows rows{
+        .tokens = std::span(ids_).subspan(static_cast<size_t>(start), static_cast<size_t>(count)),
+        .start = start,
+        .pages = pages_,
+        .logits = 1};
     executor_.run({&rows, 1});
   }
 

@@ -37,6 +37,42 @@ void Backend::grouped_linear(const TensorView& x, const TensorView& offsets,
     do_grouped_linear(x, offsets, weights, out);
 }
 
+void Backend::project(const TensorView& x, std::span<const Projection> projections) {
+  if (contracts::project(x, projections))
+    do_project(x, projections);
+}
+
+void Backend::grouped_gated(const GatedArgs& args) {
+  if (contracts::grouped_gated(args))
+    do_grouped_gated(args);
+}
+
+void Backend::gated_norm(const TensorView& gate, const TensorView& x, const TensorView& weight,
+                         float eps, const TensorView& out) {
+  if (contracts::gated_norm(gate, x, weight, out))
+    do_gated_norm(gate, x, weight, eps, out);
+}
+
+void Backend::do_project(const TensorView& x, std::span<const Projection> projections) {
+  for (const Projection& projection : projections) {
+    do_linear(x, projection.w, projection.out);
+    if (projection.silu)
+      do_silu(projection.out);
+  }
+}
+
+void Backend::do_grouped_gated(const GatedArgs& args) {
+  do_grouped_linear(args.x, args.offsets, args.gate, args.gate_sums);
+  do_grouped_linear(args.x, args.offsets, args.up, args.up_sums);
+  do_silu_mul(args.gate_sums, args.up_sums, args.out);
+}
+
+void Backend::do_gated_norm(const TensorView& gate, const TensorView& x, const TensorView& weight,
+                            float eps, const TensorView& out) {
+  do_rms_norm(x, weight, eps, x);
+  do_sigmoid_mul(gate, x, out);
+}
+
 void Backend::silu(const TensorView& x) {
   if (contracts::silu(x))
     do_silu(x);

@@ -56,6 +56,22 @@ struct SoftmaxArgs {
   TensorView out;  ///< float [T, H, K], contiguous
 };
 
+/// One of several products of the same rows.
+struct Projection {
+  const Weight& w;  ///< [N, K]
+  TensorView out;   ///< float [T, N]; f32 if silu
+  bool silu = false;
+};
+
+/// Inputs of the gated half of a mixture of experts.
+struct GatedArgs {
+  TensorView x;                      ///< float [S, D], sorted by expert
+  TensorView offsets;                ///< i32 [E + 1], first row of each expert
+  std::span<const Weight> gate, up;  ///< [F, D] per expert, all of one format
+  TensorView gate_sums, up_sums;     ///< f32 [S, F], workspaces
+  TensorView out;                    ///< float [S, F]
+};
+
 /// Rotary positions on the first `rotary_dim` channels of each head, channel i with i + R/2.
 struct RopeArgs {
   TensorView x;          ///< float [T, heads, K], rotated in place
@@ -103,6 +119,19 @@ class Backend {
   /// weights[e] [N, K], all of one format; out float [S, N].
   void grouped_linear(const TensorView& x, const TensorView& offsets,
                       std::span<const Weight> weights, const TensorView& out);
+
+  // Verbs that stand for several others, so that a backend may keep what lies between them in
+  // registers or cache. The results are the same, bit for bit; a backend that does not care
+  // inherits the sequence.
+
+  /// out = x wᵀ, or silu(x wᵀ), for each projection. x float [T, K].
+  void project(const TensorView& x, std::span<const Projection> projections);
+  /// out = silu(x gate[e]ᵀ) · (x up[e]ᵀ) for the rows of each expert e.
+  void grouped_gated(const GatedArgs& args);
+  /// out = sigmoid(gate) · rms_norm(x). x f32 [T, D], afterwards unspecified; weight f32 [D]; gate,
+  /// out float [T, D].
+  void gated_norm(const TensorView& gate, const TensorView& x, const TensorView& weight, float eps,
+                  const TensorView& out);
 
   /// x = x · sigmoid(x), in place. float, contiguous.
   void silu(const TensorView& x);
@@ -154,6 +183,10 @@ class Backend {
   virtual void do_linear(const TensorView& x, const Weight& w, const TensorView& out) = 0;
   virtual void do_grouped_linear(const TensorView& x, const TensorView& offsets,
                                  std::span<const Weight> weights, const TensorView& out) = 0;
+  virtual void do_project(const TensorView& x, std::span<const Projection> projections);
+  virtual void do_grouped_gated(const GatedArgs& args);
+  virtual void do_gated_norm(const TensorView& gate, const TensorView& x, const TensorView& weight,
+                             float eps, const TensorView& out);
   virtual void do_silu(const TensorView& x) = 0;
   virtual void do_silu_mul(const TensorView& gate, const TensorView& up, const TensorView& out) = 0;
   virtual void do_sigmoid_mul(const TensorView& gate, const TensorView& x,

@@ -137,6 +137,44 @@ bool grouped_linear(const TensorView& x, const TensorView& offsets, std::span<co
   return out.numel() > 0;
 }
 
+bool project(const TensorView& x, std::span<const Projection> projections) {
+  for (const Projection& projection : projections) {
+    ShapeMatcher match("project");
+    match("x", x, kFloat, "T K");
+    match_weight(match, projection.w, 'N', 'K');
+    match("out", projection.out, projection.silu ? kF32 : kFloat, "T N");
+  }
+  return x.dim(0) > 0 && !projections.empty();
+}
+
+bool grouped_gated(const GatedArgs& args) {
+  ShapeMatcher match("grouped_gated");
+  match("x", args.x, kFloat, "S D");
+  match("offsets", args.offsets, kI32, "E+1");
+  match.bind("gate", 'E', static_cast<int64_t>(args.gate.size()));
+  match.bind("up", 'E', static_cast<int64_t>(args.up.size()));
+  match("gate_sums", args.gate_sums, kF32, "S F");
+  match("up_sums", args.up_sums, kF32, "S F");
+  match("out", args.out, kFloat, "S F");
+  if (!args.gate.empty())
+    match_weight(match, args.gate[0], 'F', 'D');
+  for (const auto& weights : {args.gate, args.up}) {
+    for (const Weight& w : weights)
+      match.require(is_alike(w, args.gate[0]), "the weights are not all of one shape and format");
+  }
+  return args.out.numel() > 0;
+}
+
+bool gated_norm(const TensorView& gate, const TensorView& x, const TensorView& weight,
+                const TensorView& out) {
+  ShapeMatcher match("gated_norm");
+  match("gate", gate, kFloat, "T D");
+  match("x", x, kF32, "T D");
+  match("weight", weight, kF32, "D");
+  match("out", out, kFloat, "T D");
+  return out.numel() > 0;
+}
+
 bool silu(const TensorView& x) {
   ShapeMatcher("silu").require(is_plain_float(x), "x is not a contiguous F32 or BF16 tensor");
   return x.numel() > 0;

@@ -18,6 +18,10 @@ bool add_scaled(const TensorView& a, const TensorView& b, const TensorView& out)
 bool linear(const TensorView& x, const Weight& w, const TensorView& out);
 bool grouped_linear(const TensorView& x, const TensorView& offsets, std::span<const Weight> weights,
                     const TensorView& out);
+bool project(const TensorView& x, std::span<const Projection> projections);
+bool grouped_gated(const GatedArgs& args);
+bool gated_norm(const TensorView& gate, const TensorView& x, const TensorView& weight,
+                const TensorView& out);
 bool silu(const TensorView& x);
 bool silu_mul(const TensorView& gate, const TensorView& up, const TensorView& out);
 bool sigmoid_mul(const TensorView& gate, const TensorView& x, const TensorView& out);

@@ -38,6 +38,20 @@ TEST(ContractsTest, NameTheOpAndTheArgument) {
               HasSubstr("linear: x is F16"));
   EXPECT_THAT(message_of([&] { backend->cast(x, narrow); }), HasSubstr("cast: x and out differ"));
   EXPECT_THAT(message_of([&] { backend->silu(half); }), HasSubstr("silu"));
+  const Weight weight = Weight::dense(matrix);
+  const Projection projection{weight, x};
+  EXPECT_THAT(message_of([&] {
+                backend->project(x, {&projection, 1});
+              }),
+              HasSubstr("project: out is F32 [2, 8]"));
+  EXPECT_THAT(message_of([&] {
+                backend->gated_norm(x, x, ints({1, 2}), 1, x);
+              }),
+              HasSubstr("gated_norm: weight is I32 [2]"));
+  EXPECT_THAT(message_of([&] {
+                backend->grouped_gated({x, ints({0, 2}), {&weight, 1}, {}, x, x, x});
+              }),
+              HasSubstr("grouped_gated: up has E = 0, expected 1"));
 }
 
 TEST(ContractsTest, RefuseWeightsThatDoNotFitTheirFormat) {

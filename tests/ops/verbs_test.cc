@@ -95,6 +95,80 @@ TEST_P(VerbsTest, GroupedLinearUsesEachExpertForItsRows) {
   EXPECT_TRUE(mm::testing::same_bits(last, out.view().slice(3, 7)));
 }
 
+// Verbs that stand for several others give the bits of these.
+TEST_P(VerbsTest, ProjectIsLinearAndSilu) {
+  const auto backend = make();
+  mm::testing::Random random(11);
+  const Tensor first = random_tensor(random, DType::kBf16, {300, 96});
+  const Tensor second = random_tensor(random, DType::kBf16, {37, 96});
+  const Weight weights[] = {Weight::dense(first), Weight::dense(second)};
+  for (int64_t rows : {1, 3, 70, 200}) {
+    const Tensor x = random_tensor(random, DType::kBf16, {rows, 96});
+    for (bool silu : {false, true}) {
+      std::vector<Tensor> got, want;
+      std::vector<Projection> projections;
+      for (const Weight& w : weights) {
+        got.emplace_back(DType::kF32, std::initializer_list<int64_t>{rows, w.rows});
+        want.emplace_back(DType::kF32, std::initializer_list<int64_t>{rows, w.rows});
+        projections.push_back({w, got.back(), silu});
+        backend->linear(x, w, want.back());
+        if (silu)
+          backend->silu(want.back());
+      }
+      backend->project(x, projections);
+      for (size_t i = 0; i < got.size(); ++i)
+        EXPECT_TRUE(mm::testing::same_bits(got[i], want[i])) << rows << " rows, " << i;
+    }
+  }
+}
+
+TEST_P(VerbsTest, GroupedGatedIsTwoProductsAndSiluMul) {
+  const auto backend = make();
+  mm::testing::Random random(12);
+  std::vector<Tensor> matrices;
+  std::vector<Weight> gate, up;
+  for (int e = 0; e < 8; ++e) {
+    matrices.push_back(random_tensor(random, DType::kBf16, {90, 64}));
+    (e % 2 == 0 ? gate : up).push_back(Weight::dense(matrices.back()));
+  }
+  for (const std::vector<int32_t>& bounds :
+       {std::vector<int32_t>{0, 0, 1, 1, 2}, {0, 100, 100, 107, 300}, {0, 0, 0, 0, 5}}) {
+    const int64_t rows = bounds.back();
+    for (DType type : {DType::kF32, DType::kBf16}) {
+      const Tensor x = random_tensor(random, type, {rows, 64});
+      const Tensor gates(DType::kF32, {rows, 90});
+      const Tensor ups(DType::kF32, {rows, 90});
+      const Tensor want(type, {rows, 90});
+      const Tensor got(type, {rows, 90});
+      const Tensor offsets = ints(bounds);
+      backend->grouped_linear(x, offsets, gate, gates);
+      backend->grouped_linear(x, offsets, up, ups);
+      backend->silu_mul(gates, ups, want);
+      backend->grouped_gated({x, offsets, gate, up, gates, ups, got});
+      EXPECT_TRUE(mm::testing::same_bits(got, want)) << rows << " rows";
+    }
+  }
+}
+
+TEST_P(VerbsTest, GatedNormIsRmsNormAndSigmoidMul) {
+  const auto backend = make();
+  mm::testing::Random random(13);
+  for (int64_t width : {1, 16, 33, 500}) {
+    const Tensor gate = random_tensor(random, DType::kF32, {40, width}, 4);
+    const Tensor weight = random_tensor(random, DType::kF32, {width});
+    const Tensor x = random_tensor(random, DType::kF32, {40, width}, 3);
+    const Tensor normed(DType::kF32, {40, width});
+    for (DType type : {DType::kF32, DType::kBf16}) {
+      const Tensor got(type, {40, width});
+      const Tensor want(type, {40, width});
+      backend->rms_norm(x, weight, 1e-6F, normed);
+      backend->sigmoid_mul(gate, normed, want);
+      backend->gated_norm(gate, mm::testing::clone(x), weight, 1e-6F, got);
+      EXPECT_TRUE(mm::testing::same_bits(got, want)) << width;
+    }
+  }
+}
+
 TEST_P(VerbsTest, RmsNorm) {
   const auto backend = make();
   const Tensor x = floats({1, 4}, {1, -2, 3, -4});

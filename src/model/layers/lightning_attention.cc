@@ -25,8 +25,9 @@ void attend(const LightningAttention& layer, const LayerStep& step, const Tensor
 
   const TensorView qkv =
       TensorView::contiguous(act.qkv.ptr<float>(), DType::kF32, {rows, 3 * width});
-  backend.linear(input, layer.qkv, qkv);
-  backend.silu(qkv);
+  const TensorView gate = first_rows(act.gate, rows);
+  const Projection projections[] = {{layer.qkv, qkv, /*silu=*/true}, {layer.gate, gate}};
+  backend.project(input, projections);
 
   const TensorView attended = first_rows(act.attended, rows);
   const LayerCache& cache = step.cache();
@@ -41,12 +42,9 @@ void attend(const LightningAttention& layer, const LayerStep& step, const Tensor
        .tail_k = cache.tail_k,
        .tail_v = cache.tail_v,
        .out = attended.reshape({rows, config.num_heads, config.head_size})});
-  backend.rms_norm(attended, layer.norm, static_cast<float>(config.lightning_norm_eps), attended);
-
-  const TensorView gate = first_rows(act.gate, rows);
-  backend.linear(input, layer.gate, gate);
   const TensorView gated = first_rows(act.gated, rows);
-  backend.sigmoid_mul(gate, attended, gated);
+  backend.gated_norm(gate, attended, layer.norm, static_cast<float>(config.lightning_norm_eps),
+                     gated);
   backend.linear(gated, layer.out, branch);
 }
 

@@ -42,9 +42,13 @@ void mix_experts(const Moe& moe, const LayerStep& step, const TensorView& z,
   const TensorView hidden = first_rows(act.expert_hidden, routed_rows);
   const TensorView out = first_rows(act.expert_out, routed_rows);
   backend.gather_rows(input, routes.order, routed);
-  backend.grouped_linear(routed, routes.offsets, moe.w1, gate);
-  backend.grouped_linear(routed, routes.offsets, moe.w3, up);
-  backend.silu_mul(gate, up, hidden);
+  backend.grouped_gated({.x = routed,
+                         .offsets = routes.offsets,
+                         .gate = moe.w1,
+                         .up = moe.w3,
+                         .gate_sums = gate,
+                         .up_sums = up,
+                         .out = hidden});
   backend.grouped_linear(hidden, routes.offsets, moe.w2, out);
   backend.combine_rows(out, routes.positions, first_rows(act.expert_weights, step.rows()), branch);
 }

@@ -22,9 +22,10 @@ void attend(const SoftmaxAttention& layer, const LayerStep& step, const TensorVi
   const TensorView q = take(config.num_heads);
   const TensorView k = take(config.num_kv_heads);
   const TensorView v = take(config.num_kv_heads);
-  backend.linear(input, layer.q, q.reshape({rows, config.attention_size()}));
-  backend.linear(input, layer.k, k.reshape({rows, config.kv_size()}));
-  backend.linear(input, layer.v, v.reshape({rows, config.kv_size()}));
+  const Projection projections[] = {{layer.q, q.reshape({rows, config.attention_size()})},
+                                    {layer.k, k.reshape({rows, config.kv_size()})},
+                                    {layer.v, v.reshape({rows, config.kv_size()})}};
+  backend.project(input, projections);
 
   for (const TensorView& x : {q, k}) {
     backend.rope({.x = x,

@@ -41,6 +41,16 @@ class CpuBackend final : public Backend {
                          std::span<const Weight> weights, const TensorView& out) override {
     cpu::grouped_linear(pool_, linear_scratch_, x, offsets, weights, out);
   }
+  void do_project(const TensorView& x, std::span<const Projection> projections) override {
+    cpu::project(pool_, linear_scratch_, x, projections);
+  }
+  void do_grouped_gated(const GatedArgs& args) override {
+    cpu::grouped_gated(pool_, linear_scratch_, args);
+  }
+  void do_gated_norm(const TensorView& gate, const TensorView& x, const TensorView& weight,
+                     float eps, const TensorView& out) override {
+    cpu::gated_norm(pool_, {gate, x, weight, eps}, out);
+  }
   void do_silu(const TensorView& x) override { cpu::silu(pool_, x); }
   void do_silu_mul(const TensorView& gate, const TensorView& up, const TensorView& out) override {
     cpu::silu_mul(pool_, gate, up, out);

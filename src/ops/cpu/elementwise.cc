@@ -53,6 +53,10 @@ void silu_elements(const TensorView& x, int64_t begin, int64_t end) {
   visit_float(x, [&](auto* in) { silu_range(in + begin, end - begin); });
 }
 
+void silu_floats(float* x, int64_t count) {
+  silu_range(x, count);
+}
+
 template <typename Out>
 void silu_mul_range(const float* gate, const float* up, int64_t count, Out* out) {
   map([](FloatVec g, FloatVec u) HWY_ATTR { return hn::Mul(hn::Mul(g, sigmoid(g)), u); }, count,
@@ -87,6 +91,7 @@ namespace mm::cpu {
 HWY_EXPORT(cast_elements);
 HWY_EXPORT(add_elements);
 HWY_EXPORT(silu_elements);
+HWY_EXPORT(silu_floats);
 HWY_EXPORT(silu_mul_elements);
 HWY_EXPORT(sigmoid_mul_elements);
 
@@ -109,6 +114,20 @@ void silu(ThreadPool& pool, const TensorView& x) {
   for_elements(pool, x.numel(), [&](int64_t begin, int64_t end) {
     HWY_DYNAMIC_DISPATCH(silu_elements)(x, begin, end);
   });
+}
+
+void silu_block(uint8_t* x, int64_t rows, int64_t cols, int64_t stride) {
+  for (int64_t row = 0; row < rows; ++row)
+    HWY_DYNAMIC_DISPATCH(silu_floats)(reinterpret_cast<float*>(x + row * stride), cols);
+}
+
+void silu_mul_block(const GatedBlock& block) {
+  const Operands operands{block.gate, block.up, block.out};
+  for (int64_t row = block.row_begin; row < block.row_end; ++row) {
+    const int64_t begin = row * block.out.dim(1);
+    HWY_DYNAMIC_DISPATCH(silu_mul_elements)
+    (operands, begin + block.col_begin, begin + block.col_end);
+  }
 }
 
 void silu_mul(ThreadPool& pool, const TensorView& gate, const TensorView& up,

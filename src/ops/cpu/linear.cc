@@ -6,6 +6,7 @@
 
 #include "base/check.h"
 #include "ops/cpu/linear_kernels.h"
+#include "ops/cpu/ops.h"
 #include "tensor/buffer.h"
 
 namespace mm::cpu {
@@ -53,6 +54,7 @@ struct Product {
   size_t pack = 0;
   int64_t rows = 0;  // of w
   bool direct = false;
+  bool silu = false;  // of what the product writes
   int64_t panel_rows = 0;
   int64_t group_tiles = 0;
   int64_t block_tiles = 0;
@@ -66,6 +68,7 @@ struct Product {
 struct Plan {
   std::vector<PackJob> packs;
   std::vector<Product> products;
+  const GatedArgs* gated = nullptr;  // then products are pairs, gate and up, that share tasks
   int64_t tasks = 0;
   int64_t work = 0;  // multiply-adds
 };
@@ -196,7 +199,7 @@ size_t plan_pack(Plan& plan, const LinearKernels& kernels, const ActivationRows&
 }
 
 void plan_product(State& state, const ActivationRows& x, const Weight& weight,
-                  const OutputRows& out) {
+                  const OutputRows& out, bool silu = false) {
   MM_CHECK(x.cols == weight.cols, "x has {} columns, w {}", x.cols, weight.cols);
   if (x.rows == 0 || weight.rows == 0)
     return;
@@ -204,6 +207,7 @@ void plan_product(State& state, const ActivationRows& x, const Weight& weight,
   product.args.w = describe(weight);
   product.args.out = out;
   product.rows = weight.rows;
+  product.silu = silu;
   const bool pairs = x.bf16 != 0 && state.bf16 != nullptr && state.bf16->supports(product.args.w);
   product.kernels = pairs ? state.bf16 : state.f32;
   product.pack = plan_pack(state.plan, *product.kernels, x, product.args.w);
@@ -264,11 +268,12 @@ void cut_blocked(Product& product, const Plan& plan, int threads) {
   const PackedRows& x = product.args.x;
   const int64_t unit = product.kernels->tile_cols;
   choose_blocks(product);
-  // This product's part of all tasks.
+  // This product's part of all tasks, of which a pair needs one for both.
   const double part = static_cast<double>(product.rows * x.rows * product.args.w.cols) /
                       static_cast<double>(std::max<int64_t>(1, plan.work));
   const auto wanted = std::max<int64_t>(
-      1, static_cast<int64_t>(part * static_cast<double>(kTasksPerThread * threads)));
+      1, static_cast<int64_t>(part * static_cast<double>(kTasksPerThread * threads *
+                                                         (plan.gated != nullptr ? 2 : 1))));
   product.task_rows = round_up((product.rows + wanted - 1) / wanted, unit);
   product.panel_rows = std::clamp(product.panel_rows, unit, product.task_rows);
   product.task_tiles = x.tiles;
@@ -292,7 +297,8 @@ int64_t sum_bytes(const Product& product) {
 void cut_tasks(State& state, int threads) {
   Plan& plan = state.plan;
   int64_t block_bytes = 0;
-  for (Product& product : plan.products) {
+  for (size_t i = 0; i < plan.products.size(); ++i) {
+    Product& product = plan.products[i];
     if (product.direct) {
       cut_direct(product, plan, threads);
     } else {
@@ -300,6 +306,10 @@ void cut_tasks(State& state, int threads) {
       block_bytes = std::max(block_bytes, panel_bytes(product) + sum_bytes(product));
     }
     product.row_tasks = (product.rows + product.task_rows - 1) / product.task_rows;
+    if (plan.gated != nullptr && i % 2 == 1) {  // of the shape of its mate, and so cut alike
+      product.first_task = plan.products[i - 1].first_task;
+      continue;
+    }
     product.first_task = plan.tasks;
     plan.tasks +=
         product.row_tasks * ((product.args.x.tiles + product.task_tiles - 1) / product.task_tiles);
@@ -330,31 +340,77 @@ void pack_all(ThreadPool& pool, Plan& plan) {
   pool.parallel_for(tiles, elements < kInlinePack ? tiles : 1, pack);
 }
 
+/// What a task does of a product: weight rows and tiles of x.
+struct Part {
+  int64_t row_begin, row_end;
+  int64_t tile_begin, tile_end;
+};
+
+Part part_of(const Product& product, int64_t task) {
+  const int64_t index = task - product.first_task;
+  Part part{};
+  part.row_begin = index % product.row_tasks * product.task_rows;
+  part.row_end = std::min(part.row_begin + product.task_rows, product.rows);
+  part.tile_begin = index / product.row_tasks * product.task_tiles;
+  part.tile_end = std::min(part.tile_begin + product.task_tiles, product.args.x.tiles);
+  return part;
+}
+
+void run_part(const Product& product, const Part& part, uint8_t* scratch) {
+  if (product.direct) {
+    product.kernels->direct(product.args, part.row_begin, part.row_end);
+    return;
+  }
+  BlockArgs block;
+  block.row_begin = part.row_begin;
+  block.row_end = part.row_end;
+  block.tile_begin = part.tile_begin;
+  block.tile_end = part.tile_end;
+  block.panel_rows = product.panel_rows;
+  block.group_tiles = product.group_tiles;
+  block.block_tiles = product.block_tiles;
+  block.panel = scratch;
+  block.sums = block.panel + panel_bytes(product);
+  product.kernels->blocked(product.args, block);
+}
+
+/// Rows of x in a part.
+std::pair<int64_t, int64_t> x_rows(const Product& product, const Part& part) {
+  const PackedRows& x = product.args.x;
+  return {part.tile_begin * x.tile_rows, std::min(part.tile_end * x.tile_rows, x.rows)};
+}
+
+void apply_silu(const Product& product, const Part& part) {
+  const auto [begin, end] = x_rows(product, part);
+  const OutputRows& out = product.args.out;
+  silu_block(out.data + begin * out.row_bytes + part.row_begin * int64_t{sizeof(float)},
+             end - begin, part.row_end - part.row_begin, out.row_bytes);
+}
+
+void apply_gate(const GatedArgs& args, const Product& product, const Part& part) {
+  const auto [begin, end] = x_rows(product, part);
+  const auto* sums = static_cast<const uint8_t*>(args.up_sums.data);
+  const int64_t first = (product.args.out.data - sums) / product.args.out.row_bytes;
+  silu_mul_block({args.gate_sums, args.up_sums, args.out, first + begin, first + end,
+                  part.row_begin, part.row_end});
+}
+
 void run_task(const State& state, int64_t task, int thread, int threads) {
   const std::vector<Product>& products = state.plan.products;
   // The last product that begins at or before this task.
   const auto next = std::upper_bound(products.begin(), products.end(), task,
                                      [](int64_t t, const Product& p) { return t < p.first_task; });
   const Product& product = *(next - 1);
-  const int64_t index = task - product.first_task;
-  const int64_t begin = index % product.row_tasks * product.task_rows;
-  const int64_t end = std::min(begin + product.task_rows, product.rows);
-  if (product.direct) {
-    product.kernels->direct(product.args, begin, end);
-    return;
-  }
-  BlockArgs block;
-  block.row_begin = begin;
-  block.row_end = end;
-  block.tile_begin = index / product.row_tasks * product.task_tiles;
-  block.tile_end = std::min(block.tile_begin + product.task_tiles, product.args.x.tiles);
-  block.panel_rows = product.panel_rows;
-  block.group_tiles = product.group_tiles;
-  block.block_tiles = product.block_tiles;
-  block.panel = static_cast<uint8_t*>(state.blocks.data()) +
-                state.blocks.size() / threads / kAlign * kAlign * thread;
-  block.sums = block.panel + panel_bytes(product);
-  product.kernels->blocked(product.args, block);
+  const Part part = part_of(product, task);
+  uint8_t* scratch = static_cast<uint8_t*>(state.blocks.data()) +
+                     state.blocks.size() / threads / kAlign * kAlign * thread;
+  if (state.plan.gated != nullptr)
+    run_part(*(next - 2), part, scratch);
+  run_part(product, part, scratch);
+  if (state.plan.gated != nullptr)
+    apply_gate(*state.plan.gated, product, part);
+  if (product.silu)
+    apply_silu(product, part);
 }
 
 void run_plan(ThreadPool& pool, State& state) {
@@ -379,6 +435,7 @@ void run_plan(ThreadPool& pool, State& state) {
 void clear_plan(State& state) {
   state.plan.packs.clear();
   state.plan.products.clear();
+  state.plan.gated = nullptr;
   state.plan.tasks = 0;
   state.plan.work = 0;
 }
@@ -387,20 +444,19 @@ void clear_plan(State& state) {
 
 void linear(ThreadPool& pool, LinearScratch& scratch, const TensorView& x, const Weight& w,
             const TensorView& out) {
-  linear_multi(pool, scratch, x, {&w, 1}, {&out, 1});
+  const Projection projection{w, out};
+  project(pool, scratch, x, {&projection, 1});
 }
 
-void linear_multi(ThreadPool& pool, LinearScratch& scratch, const TensorView& x,
-                  std::span<const Weight> weights, std::span<const TensorView> outs) {
-  MM_CHECK(weights.size() == outs.size(), "{} weights, {} outputs", weights.size(), outs.size());
+void project(ThreadPool& pool, LinearScratch& scratch, const TensorView& x,
+             std::span<const Projection> projections) {
   State& state = scratch.state();
   clear_plan(state);
   const ActivationRows rows = describe_rows(x);
-  for (size_t i = 0; i < weights.size(); ++i) {
-    MM_CHECK(outs[i].dim(0) == x.dim(0) && outs[i].dim(1) == weights[i].rows,
-             "x {}, w [{}, {}], out {}", to_string(x), weights[i].rows, weights[i].cols,
-             to_string(outs[i]));
-    plan_product(state, rows, weights[i], describe_out(outs[i]));
+  for (const auto& [w, out, silu] : projections) {
+    MM_CHECK(out.dim(0) == x.dim(0) && out.dim(1) == w.rows, "x {}, w [{}, {}], out {}",
+             to_string(x), w.rows, w.cols, to_string(out));
+    plan_product(state, rows, w, describe_out(out), silu);
   }
   run_plan(pool, state);
 }
@@ -422,6 +478,22 @@ void grouped_linear(ThreadPool& pool, LinearScratch& scratch, const TensorView& 
     plan_product(state, describe_rows(x.slice(bounds[e], bounds[e + 1])), weights[e],
                  describe_out(out.slice(bounds[e], bounds[e + 1])));
   }
+  run_plan(pool, state);
+}
+
+void grouped_gated(ThreadPool& pool, LinearScratch& scratch, const GatedArgs& args) {
+  State& state = scratch.state();
+  clear_plan(state);
+  const int32_t* bounds = args.offsets.ptr<int32_t>();
+  for (size_t e = 0; e < args.gate.size(); ++e) {
+    const auto rows = [&](const TensorView& view) { return view.slice(bounds[e], bounds[e + 1]); };
+    if (bounds[e] == bounds[e + 1])
+      continue;
+    plan_product(state, describe_rows(rows(args.x)), args.gate[e],
+                 describe_out(rows(args.gate_sums)));
+    plan_product(state, describe_rows(rows(args.x)), args.up[e], describe_out(rows(args.up_sums)));
+  }
+  state.plan.gated = &args;
   run_plan(pool, state);
 }
 

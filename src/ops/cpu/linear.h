@@ -11,6 +11,7 @@
 #include <span>
 
 #include "base/thread_pool.h"
+#include "ops/backend.h"
 #include "ops/cpu/linear_isa.h"
 #include "tensor/quant.h"
 #include "tensor/tensor.h"
@@ -40,16 +41,19 @@ class LinearScratch {
 void linear(ThreadPool& pool, LinearScratch& scratch, const TensorView& x, const Weight& w,
             const TensorView& out);
 
-/// outs[i] = x weights[i]ᵀ: several products of one x under one barrier, each with the bits that
-/// `linear` gives.
-void linear_multi(ThreadPool& pool, LinearScratch& scratch, const TensorView& x,
-                  std::span<const Weight> weights, std::span<const TensorView> outs);
+/// out = x wᵀ, or silu of it, for each projection: several products of one x under one barrier,
+/// each with the bits that `linear` gives.
+void project(ThreadPool& pool, LinearScratch& scratch, const TensorView& x,
+             std::span<const Projection> projections);
 
 /// Rows [offsets[e], offsets[e + 1]) of x times weights[e]ᵀ, with the bits that `linear` gives.
 /// x float [S, K]; offsets i32 [E + 1]; weights[e] [N, K]; out float [S, N].
 void grouped_linear(ThreadPool& pool, LinearScratch& scratch, const TensorView& x,
                     const TensorView& offsets, std::span<const Weight> weights,
                     const TensorView& out);
+
+/// Both products of each expert and silu_mul under one barrier, with the bits that these give.
+void grouped_gated(ThreadPool& pool, LinearScratch& scratch, const GatedArgs& args);
 
 /// out[t] = float(table[ids[t]]). ids i32 [T], each in [0, V); table [V, D] of any format; out f32
 /// [T, D].

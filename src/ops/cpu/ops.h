@@ -18,7 +18,27 @@ struct ScalePair {
 };
 void add_scaled(ThreadPool& pool, const TensorView& a, const TensorView& b, ScalePair scale,
                 const TensorView& out);
+/// The inputs of gated_norm.
+struct GatedNorm {
+  TensorView gate;
+  TensorView x;
+  TensorView weight;
+  float eps;
+};
+void gated_norm(ThreadPool& pool, const GatedNorm& inputs, const TensorView& out);
 void silu(ThreadPool& pool, const TensorView& x);
+/// silu_mul for the rows and columns that a product has just written: called by its threads while
+/// the values are in cache. All three matrices have rows of one length.
+struct GatedBlock {
+  TensorView gate;
+  TensorView up;
+  TensorView out;
+  int64_t row_begin, row_end;
+  int64_t col_begin, col_end;
+};
+void silu_mul_block(const GatedBlock& block);
+/// Likewise silu of `rows` rows of `cols` floats that begin `stride` bytes apart.
+void silu_block(uint8_t* x, int64_t rows, int64_t cols, int64_t stride);
 void silu_mul(ThreadPool& pool, const TensorView& gate, const TensorView& up,
               const TensorView& out);
 void sigmoid_mul(ThreadPool& pool, const TensorView& gate, const TensorView& x,

@@ -53,12 +53,30 @@ float sum_of_squares(const float* x, int64_t count) {
   return hn::GetLane(hn::SumOfLanes(d, hn::Add(hn::Add(sum0, sum1), hn::Add(sum2, sum3))));
 }
 
+FloatVec norm_scale(const NormRow& row) {
+  const float mean = sum_of_squares(row.x, row.size) / static_cast<float>(row.size);
+  return hn::Set(FloatTag(), 1.0f / std::sqrt(mean + row.eps));
+}
+
 template <typename Out>
 void norm_row(const NormRow& row, Out* out) {
-  const float mean = sum_of_squares(row.x, row.size) / static_cast<float>(row.size);
-  const auto scale = hn::Set(FloatTag(), 1.0f / std::sqrt(mean + row.eps));
+  const auto scale = norm_scale(row);
   map([=](FloatVec x, FloatVec w) HWY_ATTR { return hn::Mul(hn::Mul(x, scale), w); }, row.size, out,
       row.x, row.weight);
+}
+
+template <typename Gate, typename Out>
+void gate_row(const NormRow& row, const Gate* gate, Out* out) {
+  const auto scale = norm_scale(row);
+  map([=](FloatVec x, FloatVec w, FloatVec g)
+          HWY_ATTR { return hn::Mul(sigmoid(g), hn::Mul(hn::Mul(x, scale), w)); },
+      row.size, out, row.x, row.weight, gate);
+}
+
+void gate_one_row(const NormRow& row, const TensorView& gate, const TensorView& out, int64_t t) {
+  visit_float(gate, [&](const auto* from) {
+    visit_float(out, [&](auto* to) { gate_row(row, from + t * row.size, to + t * row.size); });
+  });
 }
 
 void norm_one_row(const NormRow& row, const TensorView& out, int64_t t) {
@@ -72,6 +90,7 @@ HWY_AFTER_NAMESPACE();
 namespace mm::cpu {
 
 HWY_EXPORT(norm_one_row);
+HWY_EXPORT(gate_one_row);
 
 void rms_norm(ThreadPool& pool, const TensorView& x, const TensorView& weight, float eps,
               const TensorView& out) {
@@ -79,6 +98,15 @@ void rms_norm(ThreadPool& pool, const TensorView& x, const TensorView& weight, f
   for_rows(pool, x.dim(0), size, [&](int64_t begin, int64_t end) {
     for (int64_t t = begin; t < end; ++t) HWY_DYNAMIC_DISPATCH(norm_one_row)
     ({x.ptr<float>() + t * size, weight.ptr<float>(), size, eps}, out, t);
+  });
+}
+
+void gated_norm(ThreadPool& pool, const GatedNorm& inputs, const TensorView& out) {
+  const int64_t size = inputs.x.dim(1);
+  for_rows(pool, inputs.x.dim(0), size, [&](int64_t begin, int64_t end) {
+    for (int64_t t = begin; t < end; ++t) HWY_DYNAMIC_DISPATCH(gate_one_row)
+    ({inputs.x.ptr<float>() + t * size, inputs.weight.ptr<float>(), size, inputs.eps}, inputs.gate,
+     out, t);
   });
 }
 

@@ -452,16 +452,16 @@ TEST_P(LinearTest, SeveralProductsOfOneXEqualEachAlone) {
     const TestWeight up({Format::kF16}, 5, 256, 11);
     const Weight weights[] = {q.weight, k.weight, v.weight, gate.weight, up.weight};
     std::vector<Tensor> outs;
-    std::vector<TensorView> views;
+    std::vector<Projection> projections;
     for (const Weight& w : weights) {
       outs.emplace_back(DType::kF32, std::initializer_list<int64_t>{rows, w.rows});
-      views.push_back(outs.back().view());
+      projections.push_back({w, outs.back()});
     }
     ThreadPool pool(2);
     LinearScratch scratch(GetParam());
-    linear_multi(pool, scratch, x.view, weights, views);
-    for (size_t i = 0; i < views.size(); ++i)
-      EXPECT_EQ(bits_of(views[i]), product(1, GetParam(), x.view, weights[i], DType::kF32)) << i;
+    project(pool, scratch, x.view, projections);
+    for (size_t i = 0; i < outs.size(); ++i)
+      EXPECT_EQ(bits_of(outs[i]), product(1, GetParam(), x.view, weights[i], DType::kF32)) << i;
   }
 }
 
