@@ -1,9 +1,10 @@
 // Where the time of a step goes: milliseconds and share of every verb of the backend, products by
 // shape, in a prefill and in decoding.
 //
-//   mm_step_profile MODEL [threads] [prompt tokens] [decoded tokens]
+//   mm_step_profile MODEL [threads] [prompt tokens] [decoded tokens] [depth]
 //
 // MODEL is a folder, or a config.json for random bf16 weights (FILE:int8, FILE:int4 for others).
+// The steps stand at positions depth, …; what lies before is empty pages, which cost as much.
 #include <fmt/format.h>
 #include <time.h>
 
@@ -224,24 +225,24 @@ double time_rounds(Ledger& ledger, Work&& work) {
   return now() - start;
 }
 
-void run(const std::string& name, int threads, int64_t prompt, int64_t decode) {
+void run(const std::string& name, int threads, int64_t prompt, int64_t decode, int64_t depth) {
   const Model model = make_model(name);
   Ledger ledger;
   ExecutorOptions options{.threads = threads, .max_rows = std::max<int64_t>(prompt, 1)};
   options.wrap_backend = [&](std::unique_ptr<Backend> inner) {
     return std::make_unique<ProfiledBackend>(std::move(inner), ledger);
   };
-  Sequence sequence(model, options, std::max<int64_t>({prompt, decode, 1}));
+  Sequence sequence(model, options, depth + std::max<int64_t>({prompt, decode, 1}));
   fmt::print("{}\n", sequence.backend_name());
   if (prompt > 0) {
-    const double seconds = time_rounds(ledger, [&] { sequence.feed(0, prompt); });
-    ledger.print(fmt::format("prefill of {}", prompt), seconds, kRounds);
+    const double seconds = time_rounds(ledger, [&] { sequence.feed(depth, prompt); });
+    ledger.print(fmt::format("prefill of {} at {}", prompt, depth), seconds, kRounds);
   }
   if (decode > 0) {
     const double seconds = time_rounds(ledger, [&] {
-      for (int64_t i = 0; i < decode; ++i) sequence.feed(i, 1);
+      for (int64_t i = 0; i < decode; ++i) sequence.feed(depth + i, 1);
     });
-    ledger.print(fmt::format("decode to {}", decode), seconds, decode * kRounds);
+    ledger.print(fmt::format("decode of {} at {}", decode, depth), seconds, decode * kRounds);
   }
 }
 
@@ -252,8 +253,9 @@ int main(int argc, char** argv) {
   const auto number = [&](int i, int value) { return argc > i ? std::atoi(argv[i]) : value; };
   try {
     if (argc < 2)
-      mm::bad_input("usage: mm_step_profile MODEL [threads] [prompt tokens] [decoded tokens]");
-    mm::run(argv[1], number(2, 2), number(3, 512), number(4, 128));
+      mm::bad_input(
+          "usage: mm_step_profile MODEL [threads] [prompt tokens] [decoded tokens] [depth]");
+    mm::run(argv[1], number(2, 2), number(3, 512), number(4, 128), number(5, 0));
   } catch (const std::exception& error) {
     fmt::print(stderr, "mm_step_profile: {}\n", error.what());
     return 1;
