@@ -9,9 +9,13 @@ function(mm_module name)
     list(FILTER sources EXCLUDE REGEX ${pattern})
   endforeach()
   add_library(mm_${name} STATIC ${sources})
-  target_include_directories(mm_${name} PUBLIC ${CMAKE_SOURCE_DIR}/src)
+  target_include_directories(mm_${name} PUBLIC
+    $<BUILD_INTERFACE:${CMAKE_SOURCE_DIR}/src>
+    $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}/minimax>)
+  target_compile_features(mm_${name} PUBLIC cxx_std_20)
   list(TRANSFORM ARG_DEPENDS PREPEND mm_)
-  target_link_libraries(mm_${name} PUBLIC ${ARG_DEPENDS} PRIVATE ${ARG_LIBRARIES} mm_flags)
+  target_link_libraries(mm_${name}
+    PUBLIC ${ARG_DEPENDS} PRIVATE ${ARG_LIBRARIES} $<BUILD_INTERFACE:mm_flags>)
   target_link_libraries(mm_${name} PUBLIC Threads::Threads ${MM_FMT})
 endfunction()
 
