@@ -125,7 +125,7 @@ SchedulerOptions scheduler_options(const EngineOptions& options, const CachePlan
 struct Engine::Impl {
   const Model& model;
   EngineOptions options;
-  CachePlan plan_;
+  CachePlan cache_plan;
   Executor executor;
   RecomputeCost cost;
   PrefixCache cache;
@@ -145,12 +145,12 @@ struct Engine::Impl {
   Impl(const Model& m, const EngineOptions& o)
       : model(m),
         options(checked(o)),
-        plan_(make_cache_plan(m, options)),
+        cache_plan(make_cache_plan(m, options)),
         executor(m, executor_options(options),
-                 mm::cache_shape(m.config, options.compute, options.kv_dtype), plan_.sizes),
+                 mm::cache_shape(m.config, options.compute, options.kv_dtype), cache_plan.sizes),
         cost(recompute_cost(m.config, executor.storage().shape())),
-        cache({plan_.sizes.pages, plan_.sizes.checkpoints, kBlockTokens}, cost),
-        scheduler(cache, scheduler_options(options, plan_, cost)) {}
+        cache({cache_plan.sizes.pages, cache_plan.sizes.checkpoints, kBlockTokens}, cost),
+        scheduler(cache, scheduler_options(options, cache_plan, cost)) {}
 
   // ---- requests --------------------------------------------------------------------------------
 
@@ -167,11 +167,11 @@ struct Engine::Impl {
     }
     // The last token drawn needs no place.
     const int64_t needed = prompt + std::max<int64_t>(request.max_tokens - 1, 0);
-    if (needed > plan_.context_tokens) {
+    if (needed > cache_plan.context_tokens) {
       raise(ErrorKind::kTooLarge,
             "{} prompt tokens and up to {} generated do not fit the context of {} tokens; raise "
             "--ctx-size or --memory, or ask for fewer",
-            prompt, std::max<int64_t>(request.max_tokens, 0), plan_.context_tokens);
+            prompt, std::max<int64_t>(request.max_tokens, 0), cache_plan.context_tokens);
     }
     if (request.snapshot_every < 0 || request.snapshot_every % kBlockTokens != 0) {
       bad_input("snapshots every {} tokens, expected a multiple of {}", request.snapshot_every,
@@ -375,7 +375,7 @@ struct Engine::Impl {
       end(entry, FinishReason::kStop);
     } else if (request.max_tokens >= 0 && entry.generated >= request.max_tokens) {
       end(entry, FinishReason::kLength);
-    } else if (s.size() > plan_.context_tokens) {
+    } else if (s.size() > cache_plan.context_tokens) {
       end(entry, FinishReason::kContextFull);
     }
   }
@@ -603,14 +603,14 @@ EngineStats Engine::stats() const {
 }
 
 int64_t Engine::context_size() const {
-  return impl_->plan_.context_tokens;
+  return impl_->cache_plan.context_tokens;
 }
 int64_t Engine::checkpoint_every() const {
-  return impl_->plan_.checkpoint_every;
+  return impl_->cache_plan.checkpoint_every;
 }
 int64_t Engine::memory_bytes() const {
   return workspace_bytes(impl_->model.config, executor_options(impl_->options)) +
-         impl_->plan_.sizes.bytes(impl_->executor.storage().shape());
+         impl_->cache_plan.sizes.bytes(impl_->executor.storage().shape());
 }
 const Model& Engine::model() const {
   return impl_->model;
