@@ -38,8 +38,22 @@ Buffer::Buffer(int64_t bytes) : size_(bytes) {
   std::memset(data_, 0, static_cast<size_t>(rounded));
 }
 
+Buffer::Buffer(int64_t bytes, Device device) {
+  if (device.kind == DeviceKind::kCpu) {
+    *this = Buffer(bytes);
+    return;
+  }
+  device_ = device;
+  if (bytes <= 0)
+    return;
+  data_ = device_allocate(device, bytes);
+  size_ = bytes;
+}
+
 Buffer::~Buffer() {
-  if (mapped_) {
+  if (device_.kind != DeviceKind::kCpu) {
+    device_free(device_, data_);
+  } else if (mapped_) {
     ::munmap(data_, static_cast<size_t>(size_));
   } else {
     std::free(data_);

@@ -16,6 +16,8 @@ class Buffer {
  public:
   Buffer() = default;
   explicit Buffer(int64_t bytes);
+  /// The same on any device (device.h).
+  Buffer(int64_t bytes, Device device);
   ~Buffer();
   Buffer(Buffer&& other) noexcept { swap(other); }
   Buffer& operator=(Buffer&& other) noexcept {

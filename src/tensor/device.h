@@ -1,5 +1,7 @@
-/// Where memory lives.
+/// Where memory lives, and the few things every device can do with it.
 #pragma once
+
+#include <cstdint>
 
 namespace mm {
 
@@ -10,5 +12,23 @@ struct Device {
   int index = 0;
   friend bool operator==(const Device&, const Device&) = default;
 };
+
+/// CUDA device `index`.
+inline Device cuda_device(int index = 0) {
+  return {DeviceKind::kCuda, index};
+}
+
+/// CUDA devices of this machine; 0 without a driver and in a build without CUDA.
+int cuda_device_count();
+
+/// Zero-filled memory of an accelerator, aligned to 256 bytes. Throws kOutOfMemory, kDevice, or
+/// kUnsupported in a build without CUDA.
+void* device_allocate(Device device, int64_t bytes);
+/// Gives back what device_allocate returned; null is ignored.
+void device_free(Device device, void* data) noexcept;
+
+/// Copies bytes between host and accelerator or within one of them, after everything queued on
+/// that accelerator before; returns when the bytes have arrived. Throws kDevice.
+void copy_bytes(void* to, Device to_device, const void* from, Device from_device, int64_t bytes);
 
 }  // namespace mm

@@ -71,10 +71,18 @@ std::string to_string(const TensorView& view) {
   return text + "]";
 }
 
-Tensor::Tensor(DType dtype, std::initializer_list<int64_t> shape)
+void copy(const TensorView& from, const TensorView& to) {
+  MM_CHECK(from.is_contiguous() && to.is_contiguous() && from.dtype == to.dtype &&
+               from.rank == to.rank && from.shape == to.shape,
+           "{} to {}", to_string(from), to_string(to));
+  copy_bytes(to.data, to.device, from.data, from.device, from.bytes());
+}
+
+Tensor::Tensor(DType dtype, std::initializer_list<int64_t> shape, Device device)
     : view_(TensorView::contiguous(nullptr, dtype, shape)) {
-  buffer_ = Buffer(view_.bytes());
+  buffer_ = Buffer(view_.bytes(), device);
   view_.data = buffer_.data();
+  view_.device = device;
 }
 
 }  // namespace mm

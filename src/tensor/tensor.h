@@ -53,11 +53,16 @@ struct TensorView {
 /// "BF16 [7, 128]", for messages.
 std::string to_string(const TensorView& view);
 
+/// Copies a contiguous view to another of equal type and shape, between any devices; returns when
+/// the elements have arrived.
+void copy(const TensorView& from, const TensorView& to);
+
 /// An owned contiguous tensor, zero-filled.
 class Tensor {
  public:
   Tensor() = default;
-  Tensor(DType dtype, std::initializer_list<int64_t> shape);
+  Tensor(DType dtype, std::initializer_list<int64_t> shape) : Tensor(dtype, shape, Device{}) {}
+  Tensor(DType dtype, std::initializer_list<int64_t> shape, Device device);
 
   const TensorView& view() const { return view_; }
   // NOLINTNEXTLINE(google-explicit-constructor): a Tensor is usable wherever its view is
