@@ -1,0 +1,232 @@
+#include "ops/cuda/backend.h"
+
+#include <fmt/format.h>
+
+#include "base/check.h"
+#include "ops/cuda/add_scaled.h"
+#include "ops/cuda/blas_lt.h"
+#include "ops/cuda/check.h"
+#include "ops/cuda/elementwise.h"
+#include "ops/cuda/embed.h"
+#include "ops/cuda/from_views.h"
+#include "ops/cuda/lightning_attention.h"
+#include "ops/cuda/linear.h"
+#include "ops/cuda/rms_norm.h"
+#include "ops/cuda/rope.h"
+#include "ops/cuda/routing.h"
+#include "ops/cuda/softmax_attention.h"
+#include "ops/cuda/store_kv.h"
+
+namespace mm {
+namespace {
+
+using namespace cuda;  // NOLINT(google-build-using-namespace): this file is the backend's face
+
+/// Checks that the device exists and can run what was compiled.
+cudaDeviceProp usable_device(int index) {
+  const int count = cuda_device_count();
+  if (count == 0)
+    raise(ErrorKind::kUnsupported,
+          "no CUDA device was found: is a driver installed? Use --device cpu");
+  if (index < 0 || index >= count)
+    raise(ErrorKind::kUnsupported, "there is no cuda:{}, expected 0 to {}", index, count - 1);
+  cudaDeviceProp properties{};
+  MM_CUDA(cudaGetDeviceProperties(&properties, index));
+  if (properties.major != 9)
+    raise(ErrorKind::kUnsupported,
+          "cuda:{} ({}) has compute capability {}.{}, expected 9.0 (Hopper)", index,
+          properties.name, properties.major, properties.minor);
+  return properties;
+}
+
+class CudaBackend final : public Backend {
+ public:
+  explicit CudaBackend(const CudaOptions& options)
+      : options_(options), properties_(usable_device(options.device)) {
+    MM_CUDA(cudaSetDevice(options.device));
+    // Ordered with the default stream, so that copy_bytes sees finished work.
+    MM_CUDA(cudaStreamCreate(&stream_));
+    if (options.vendor_blas && !options.plain)
+      blas_ = BlasLt::open(cuda_device(options.device));
+  }
+  ~CudaBackend() override { cudaStreamDestroy(stream_); }
+
+  std::string name() const override {
+    return fmt::format("cuda:{} ({}{})", options_.device, properties_.name,
+                       blas_ != nullptr ? ", cuBLASLt" : "");
+  }
+
+ private:
+  void do_embed(const TensorView& ids, const Weight& table, const TensorView& out) override {
+    launch_embed({ids.ptr<int32_t>(), ref_of(table), shape_of(table), out.ptr<float>(), ids.dim(0)},
+                 stream_);
+  }
+
+  void do_rms_norm(const TensorView& x, const TensorView& weight, float eps,
+                   const TensorView& out) override {
+    launch_rms_norm({x.ptr<float>(), weight.ptr<float>(), out.data, out.dtype, x.dim(0), x.dim(1),
+                     eps},
+                    stream_);
+  }
+
+  void elementwise(ElementwiseOp op, const TensorView& a, const TensorView& b,
+                   const TensorView& out) {
+    const float* second = b.empty() ? nullptr : b.ptr<float>();
+    launch_elementwise(op, {a.data, second, out.data, a.dtype, out.dtype, a.numel()}, stream_);
+  }
+  void do_cast(const TensorView& x, const TensorView& out) override {
+    elementwise(ElementwiseOp::kCast, x, {}, out);
+  }
+  void do_silu(const TensorView& x) override { elementwise(ElementwiseOp::kSilu, x, {}, x); }
+  void do_silu_mul(const TensorView& gate, const TensorView& up, const TensorView& out) override {
+    elementwise(ElementwiseOp::kSiluMul, gate, up, out);
+  }
+  void do_sigmoid_mul(const TensorView& gate, const TensorView& x, const TensorView& out) override {
+    elementwise(ElementwiseOp::kSigmoidMul, gate, x, out);
+  }
+
+  void do_add_scaled(const TensorView& a, float alpha, const TensorView& b, float beta,
+                     const TensorView& out) override {
+    launch_add_scaled(
+        {a.ptr<float>(), b.ptr<float>(), out.ptr<float>(), a.numel(), alpha, beta},
+        config_add_scaled(a.numel(), properties_.multiProcessorCount), stream_);
+  }
+
+  void do_linear(const TensorView& x, const Weight& w, const TensorView& out) override {
+    const bool dense = x.dtype == DType::kBf16 && w.format == QuantFormat::kNone &&
+                       w.data.dtype == DType::kBf16 && w.cols % 8 == 0 && w.rows % 8 == 0;
+    if (dense && blas_ != nullptr &&
+        blas_->multiply({x.data, w.data.data, out.data, out.dtype, x.dim(0), w.rows, w.cols},
+                        stream_))
+      return;
+    ExpertWeights weights;
+    weights.at[0] = ref_of(w);
+    launch_linear({.x = x.data,
+                   .out = out.data,
+                   .x_type = x.dtype,
+                   .out_type = out.dtype,
+                   .rows = x.dim(0),
+                   .shape = shape_of(w)},
+                  weights, stream_);
+  }
+
+  void do_grouped_linear(const TensorView& x, const TensorView& offsets,
+                         std::span<const Weight> weights, const TensorView& out) override {
+    MM_CHECK(weights.size() <= kMaxExperts, "{} experts, at most {}", weights.size(), kMaxExperts);
+    ExpertWeights refs;
+    for (size_t e = 0; e < weights.size(); ++e) refs.at[e] = ref_of(weights[e]);
+    launch_linear({.x = x.data,
+                   .out = out.data,
+                   .x_type = x.dtype,
+                   .out_type = out.dtype,
+                   .rows = x.dim(0),
+                   .offsets = offsets.ptr<int32_t>(),
+                   .experts = static_cast<int>(weights.size()),
+                   .shape = shape_of(weights[0])},
+                  refs, stream_);
+  }
+
+  void do_rope(const RopeArgs& args) override {
+    launch_rope({.x = args.x.data,
+                 .x_type = args.x.dtype,
+                 .row_stride = args.x.stride(0),
+                 .head_stride = args.x.stride(1),
+                 .positions = args.positions.ptr<int32_t>(),
+                 .tokens = args.x.dim(0),
+                 .heads = static_cast<int>(args.x.dim(1)),
+                 .rotary = args.rotary_dim,
+                 .theta = args.theta},
+                stream_);
+  }
+
+  void do_store_kv(const TensorView& k, const TensorView& v, const PagedKv& kv,
+                   const Ragged& rows) override {
+    MM_CHECK(k.dtype == v.dtype, "k and v differ in type");
+    launch_store_kv({head_rows(k), head_rows(v), pages_of(kv), ragged_rows(rows, k.dim(0))},
+                    stream_);
+  }
+
+  void do_softmax_attention(const SoftmaxArgs& args) override {
+    MM_CHECK(args.q.dim(2) <= kMaxPlainHeadSize, "head size {}, at most {}", args.q.dim(2),
+             kMaxPlainHeadSize);
+    launch_softmax_plain({.q = head_rows(args.q),
+                          .kv = pages_of(args.kv),
+                          .rows = ragged_rows(args.rows, args.q.dim(0)),
+                          .heads = static_cast<int>(args.q.dim(1)),
+                          .scale = args.scale,
+                          .out = args.out.data,
+                          .out_type = args.out.dtype},
+                         stream_);
+  }
+
+  void do_lightning_attention(const LightningArgs& args) override {
+    MM_CHECK(args.q.dtype == args.k.dtype && args.q.dtype == args.v.dtype,
+             "q, k and v differ in type");
+    launch_lightning_plain({.q = head_rows(args.q),
+                            .k = head_rows(args.k),
+                            .v = head_rows(args.v),
+                            .slopes = args.slopes.ptr<float>(),
+                            .rows = ragged_rows(args.rows, args.q.dim(0)),
+                            .slots = args.slots.ptr<int32_t>(),
+                            .num_slots = args.states.dim(0),
+                            .states = args.states.ptr<float>(),
+                            .tail_k = args.tail_k.data,
+                            .tail_v = args.tail_v.data,
+                            .tail_type = args.tail_k.dtype,
+                            .out = args.out.data,
+                            .out_type = args.out.dtype,
+                            .heads = static_cast<int>(args.q.dim(1)),
+                            .size = static_cast<int>(args.q.dim(2))},
+                           LightningRows::kAll, stream_);
+  }
+
+  static RouteParams route_params(const TensorView& logits, const TensorView& ids) {
+    return {.logits = logits.ptr<float>(),
+            .ids = ids.ptr<int32_t>(),
+            .tokens = ids.dim(0),
+            .experts = static_cast<int>(logits.dim(1)),
+            .choices = static_cast<int>(ids.dim(1))};
+  }
+  void do_route_topk(const TensorView& logits, const TensorView& ids) override {
+    launch_route_topk(route_params(logits, ids), stream_);
+  }
+  void do_route_weights(const TensorView& logits, const TensorView& ids,
+                        const TensorView& weights) override {
+    RouteParams params = route_params(logits, ids);
+    params.weights = weights.ptr<float>();
+    launch_route_weights(params, stream_);
+  }
+  void do_group_by_expert(const TensorView& ids, int num_experts, const Routes& routes) override {
+    launch_group({ids.ptr<int32_t>(), routes.order.ptr<int32_t>(),
+                  routes.positions.ptr<int32_t>(), routes.offsets.ptr<int32_t>(), ids.numel(),
+                  num_experts, static_cast<int>(ids.dim(1))},
+                 stream_);
+  }
+
+  void do_gather_rows(const TensorView& x, const TensorView& index,
+                      const TensorView& out) override {
+    launch_gather_rows({x.data, index.ptr<int32_t>(), out.data, index.dim(0), x.dim(0),
+                        x.dim(1) * size_of(x.dtype)},
+                       stream_);
+  }
+  void do_combine_rows(const TensorView& x, const TensorView& positions, const TensorView& weights,
+                       const TensorView& out) override {
+    launch_combine_rows({x.ptr<float>(), positions.ptr<int32_t>(), weights.ptr<float>(),
+                         out.ptr<float>(), out.dim(0), x.dim(0), x.dim(1),
+                         static_cast<int>(positions.dim(1))},
+                        stream_);
+  }
+
+  CudaOptions options_;
+  cudaDeviceProp properties_;
+  cudaStream_t stream_ = nullptr;
+  std::unique_ptr<BlasLt> blas_;
+};
+
+}  // namespace
+
+std::unique_ptr<Backend> make_cuda_backend(const CudaOptions& options) {
+  return std::make_unique<CudaBackend>(options);
+}
+
+}  // namespace mm

@@ -1,0 +1,22 @@
+/// The CUDA backend: every verb of ops/backend.h on one stream of one device.
+#pragma once
+
+#include <memory>
+
+#include "ops/backend.h"
+
+namespace mm {
+
+struct CudaOptions {
+  int device = 0;           ///< index of the device
+  bool vendor_blas = true;  ///< dense bf16 products by cuBLASLt where it is installed
+  bool plain = false;       ///< only the kernels that sum in f32: slow, closest to the reference
+};
+
+/// Makes a backend whose tensors live on cuda:`device`. Verbs queue work and return; copy_bytes
+/// (tensor/device.h) waits for it. Nothing is allocated in a step once a step of the same size has
+/// run. Values that point outside a tensor (token ids, pages, slots, experts) are skipped or read
+/// as zero. Throws kUnsupported, in a sentence, without a device of compute capability 9.0.
+std::unique_ptr<Backend> make_cuda_backend(const CudaOptions& options);
+
+}  // namespace mm

@@ -1,0 +1,26 @@
+/// Root mean square norm of rows on a CUDA device.
+#pragma once
+
+#include <cuda_runtime_api.h>
+
+#include <cstdint>
+
+#include "tensor/dtype.h"
+
+namespace mm::cuda {
+
+/// Arguments of launch_rms_norm. All pointers are device memory; `out` may be `x`.
+struct RmsNormParams {
+  const float* x = nullptr;       ///< [rows, width] f32
+  const float* weight = nullptr;  ///< [width] f32
+  void* out = nullptr;            ///< [rows, width] f32 or bf16, written
+  DType out_type = DType::kF32;
+  int64_t rows = 0;   ///< > 0
+  int64_t width = 0;  ///< > 0
+  float eps = 0;
+};
+
+/// out = weight · x / sqrt(mean(x²) + eps) per row, queued on `stream`. Throws kDevice.
+void launch_rms_norm(const RmsNormParams& params, cudaStream_t stream);
+
+}  // namespace mm::cuda
