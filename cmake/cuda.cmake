@@ -20,3 +20,5 @@ endif()
 set(CMAKE_CUDA_STANDARD 20)
 set(CMAKE_CUDA_STANDARD_REQUIRED ON)
 find_package(CUDAToolkit REQUIRED)
+# Programs carried to a machine with a GPU find the few libraries carried with them.
+set(CMAKE_BUILD_RPATH "\$ORIGIN/lib")

@@ -5,33 +5,14 @@
 #include "ops/cpu/backend.h"
 #include "ops/reference/backend.h"
 #include "tests/ops/cases.h"
+#include "tests/ops/closeness.h"
 
 namespace mm {
 namespace {
 
-using mm::testing::Bound;
+using mm::testing::expect_close;
 using mm::testing::op_cases;
 using mm::testing::OpCase;
-
-void expect_close(const TensorView& got, const TensorView& want, Bound bound) {
-  const std::vector<double> a = mm::testing::values(got);
-  const std::vector<double> b = mm::testing::values(want);
-  ASSERT_EQ(a.size(), b.size());
-  double largest = 0;
-  for (double value : b) largest = std::max(largest, std::abs(value));
-  double worst = 0;
-  size_t where = 0;
-  for (size_t i = 0; i < a.size(); ++i) {
-    const double room = bound.absolute * largest + bound.relative * std::abs(b[i]);
-    const double excess = std::abs(a[i] - b[i]) - room;
-    if (!(excess <= worst)) {  // also when it is NaN
-      worst = excess;
-      where = i;
-    }
-  }
-  EXPECT_EQ(worst, 0) << "element " << where << ": got " << a[where] << ", want " << b[where]
-                      << ", largest " << largest;
-}
 
 class OpCaseTest : public ::testing::TestWithParam<OpCase> {};
 
