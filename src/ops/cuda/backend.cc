@@ -10,6 +10,8 @@
 #include "ops/cuda/embed.h"
 #include "ops/cuda/from_views.h"
 #include "ops/cuda/lightning_attention.h"
+#include "ops/cuda/lightning_decode.h"
+#include "ops/cuda/lightning_prefill_sm90.h"
 #include "ops/cuda/linear.h"
 #include "ops/cuda/rms_norm.h"
 #include "ops/cuda/rope.h"
@@ -64,9 +66,9 @@ class CudaBackend final : public Backend {
 
   void do_rms_norm(const TensorView& x, const TensorView& weight, float eps,
                    const TensorView& out) override {
-    launch_rms_norm({x.ptr<float>(), weight.ptr<float>(), out.data, out.dtype, x.dim(0), x.dim(1),
-                     eps},
-                    stream_);
+    launch_rms_norm(
+        {x.ptr<float>(), weight.ptr<float>(), out.data, out.dtype, x.dim(0), x.dim(1), eps},
+        stream_);
   }
 
   void elementwise(ElementwiseOp op, const TensorView& a, const TensorView& b,
@@ -87,9 +89,8 @@ class CudaBackend final : public Backend {
 
   void do_add_scaled(const TensorView& a, float alpha, const TensorView& b, float beta,
                      const TensorView& out) override {
-    launch_add_scaled(
-        {a.ptr<float>(), b.ptr<float>(), out.ptr<float>(), a.numel(), alpha, beta},
-        config_add_scaled(a.numel(), properties_.multiProcessorCount), stream_);
+    launch_add_scaled({a.ptr<float>(), b.ptr<float>(), out.ptr<float>(), a.numel(), alpha, beta},
+                      config_add_scaled(a.numel(), properties_.multiProcessorCount), stream_);
   }
 
   void do_linear(const TensorView& x, const Weight& w, const TensorView& out) override {
@@ -162,22 +163,30 @@ class CudaBackend final : public Backend {
   void do_lightning_attention(const LightningArgs& args) override {
     MM_CHECK(args.q.dtype == args.k.dtype && args.q.dtype == args.v.dtype,
              "q, k and v differ in type");
-    launch_lightning_plain({.q = head_rows(args.q),
-                            .k = head_rows(args.k),
-                            .v = head_rows(args.v),
-                            .slopes = args.slopes.ptr<float>(),
-                            .rows = ragged_rows(args.rows, args.q.dim(0)),
-                            .slots = args.slots.ptr<int32_t>(),
-                            .num_slots = args.states.dim(0),
-                            .states = args.states.ptr<float>(),
-                            .tail_k = args.tail_k.data,
-                            .tail_v = args.tail_v.data,
-                            .tail_type = args.tail_k.dtype,
-                            .out = args.out.data,
-                            .out_type = args.out.dtype,
-                            .heads = static_cast<int>(args.q.dim(1)),
-                            .size = static_cast<int>(args.q.dim(2))},
-                           LightningRows::kAll, stream_);
+    const LightningParams params{.q = head_rows(args.q),
+                                 .k = head_rows(args.k),
+                                 .v = head_rows(args.v),
+                                 .slopes = args.slopes.ptr<float>(),
+                                 .rows = ragged_rows(args.rows, args.q.dim(0)),
+                                 .slots = args.slots.ptr<int32_t>(),
+                                 .num_slots = args.states.dim(0),
+                                 .states = args.states.ptr<float>(),
+                                 .tail_k = args.tail_k.data,
+                                 .tail_v = args.tail_v.data,
+                                 .tail_type = args.tail_k.dtype,
+                                 .out = args.out.data,
+                                 .out_type = args.out.dtype,
+                                 .heads = static_cast<int>(args.q.dim(1)),
+                                 .size = static_cast<int>(args.q.dim(2))};
+    const bool decode = params.rows.total == params.rows.sequences;
+    if (!options_.plain && decode && fits_lightning_decode(params)) {
+      launch_lightning_decode(params, stream_);
+    } else if (!options_.plain && !decode && fits_lightning_prefill(params)) {
+      launch_lightning_plain(params, LightningRows::kToBoundary, stream_);
+      launch_lightning_prefill(params, make_lightning_maps(params), stream_);
+    } else {
+      launch_lightning_plain(params, LightningRows::kAll, stream_);
+    }
   }
 
   static RouteParams route_params(const TensorView& logits, const TensorView& ids) {
@@ -197,10 +206,10 @@ class CudaBackend final : public Backend {
     launch_route_weights(params, stream_);
   }
   void do_group_by_expert(const TensorView& ids, int num_experts, const Routes& routes) override {
-    launch_group({ids.ptr<int32_t>(), routes.order.ptr<int32_t>(),
-                  routes.positions.ptr<int32_t>(), routes.offsets.ptr<int32_t>(), ids.numel(),
-                  num_experts, static_cast<int>(ids.dim(1))},
-                 stream_);
+    launch_group(
+        {ids.ptr<int32_t>(), routes.order.ptr<int32_t>(), routes.positions.ptr<int32_t>(),
+         routes.offsets.ptr<int32_t>(), ids.numel(), num_experts, static_cast<int>(ids.dim(1))},
+        stream_);
   }
 
   void do_gather_rows(const TensorView& x, const TensorView& index,
@@ -211,10 +220,10 @@ class CudaBackend final : public Backend {
   }
   void do_combine_rows(const TensorView& x, const TensorView& positions, const TensorView& weights,
                        const TensorView& out) override {
-    launch_combine_rows({x.ptr<float>(), positions.ptr<int32_t>(), weights.ptr<float>(),
-                         out.ptr<float>(), out.dim(0), x.dim(0), x.dim(1),
-                         static_cast<int>(positions.dim(1))},
-                        stream_);
+    launch_combine_rows(
+        {x.ptr<float>(), positions.ptr<int32_t>(), weights.ptr<float>(), out.ptr<float>(),
+         out.dim(0), x.dim(0), x.dim(1), static_cast<int>(positions.dim(1))},
+        stream_);
   }
 
   CudaOptions options_;

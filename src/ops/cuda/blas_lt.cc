@@ -36,8 +36,8 @@ struct Library {
   decltype(&cublasLtMatmulAlgoGetHeuristic) heuristic = nullptr;
 
   bool load() {
-    for (const char* name : {"libcublasLt.so.13", "libcublasLt.so.12",
-                             "/usr/local/cuda/lib64/libcublasLt.so.13"}) {
+    for (const char* name :
+         {"libcublasLt.so.13", "libcublasLt.so.12", "/usr/local/cuda/lib64/libcublasLt.so.13"}) {
       handle = ::dlopen(name, RTLD_NOW | RTLD_LOCAL);
       if (handle != nullptr)
         break;

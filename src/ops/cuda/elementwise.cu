@@ -1,10 +1,9 @@
 // Four elements a thread, in one access of each tensor where addresses allow it, else one by one.
 // No shared memory. Limited by memory: 4 to 10 bytes move for an exponential and a division.
-#include "ops/cuda/elementwise.h"
-
 #include <algorithm>
 
 #include "ops/cuda/check.h"
+#include "ops/cuda/elementwise.h"
 #include "ops/cuda/prim/float.cuh"
 
 namespace mm::cuda {
@@ -82,8 +81,7 @@ void launch(const ElementwiseParams& p, cudaStream_t stream) {
 template <ElementwiseOp Op>
 void launch_typed(const ElementwiseParams& p, cudaStream_t stream) {
   visit_float(p.a_type, [&](auto a) {
-    visit_float(p.out_type,
-                [&](auto out) { launch<Op, decltype(a), decltype(out)>(p, stream); });
+    visit_float(p.out_type, [&](auto out) { launch<Op, decltype(a), decltype(out)>(p, stream); });
   });
 }
 

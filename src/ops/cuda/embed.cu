@@ -1,7 +1,6 @@
 // One block a token, its threads along the row. No shared memory. Limited by memory, and tiny.
-#include "ops/cuda/embed.h"
-
 #include "ops/cuda/check.h"
+#include "ops/cuda/embed.h"
 #include "ops/cuda/prim/weight.cuh"
 
 namespace mm::cuda {

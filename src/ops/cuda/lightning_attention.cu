@@ -48,8 +48,8 @@ __device__ void fold(const Head<Tail>& head, int size) {
     float sum = 0;
     for (int j = 0; j < kBlock; ++j) {
       const float weight = expf(-head.slope * static_cast<float>(kBlock - 1 - j));
-      sum = fmaf(weight * to_f32(head.tail_v[j * size + v]), to_f32(head.tail_k[j * size + c]),
-                 sum);
+      sum =
+          fmaf(weight * to_f32(head.tail_v[j * size + v]), to_f32(head.tail_k[j * size + c]), sum);
     }
     head.state[i] = fmaf(whole, head.state[i], sum);
   }

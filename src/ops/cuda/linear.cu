@@ -1,9 +1,8 @@
 // The plain product: a block makes 64 × 64 outputs of one expert, 256 threads 4 × 4 each, K in
 // steps of 16 through shared memory (2 × 4.25 KiB), weights decoded on the way in. Limited by the
 // f32 units: the path of f32 compute and of formats without a kernel of their own.
-#include "ops/cuda/linear.h"
-
 #include "ops/cuda/check.h"
+#include "ops/cuda/linear.h"
 #include "ops/cuda/prim/expert_tiles.cuh"
 #include "ops/cuda/prim/weight.cuh"
 
@@ -29,10 +28,9 @@ __device__ void load_panels(Panels& panels, const LinearParams& p, const WeightR
     const int line = i / kDepth;
     const bool inside = depth + k < p.shape.cols;
     const int64_t row = tile.first + line;
-    panels.x[k][line] =
-        inside && row < tile.end
-            ? to_f32(static_cast<const X*>(p.x)[row * p.shape.cols + depth + k])
-            : 0.0F;
+    panels.x[k][line] = inside && row < tile.end
+                            ? to_f32(static_cast<const X*>(p.x)[row * p.shape.cols + depth + k])
+                            : 0.0F;
     panels.w[k][line] = inside && column + line < p.shape.rows
                             ? decode<Kind>(w, p.shape, column + line, depth + k)
                             : 0.0F;

@@ -1,10 +1,9 @@
 // One block a row: a pass for the sum of squares, a pass for the products; the second reads the row
 // from the caches. 128 bytes of shared memory. Limited by memory: 4 bytes in, 2 or 4 out.
-#include "ops/cuda/rms_norm.h"
-
 #include "ops/cuda/check.h"
 #include "ops/cuda/prim/float.cuh"
 #include "ops/cuda/prim/reduce.cuh"
+#include "ops/cuda/rms_norm.h"
 
 namespace mm::cuda {
 namespace {
@@ -54,7 +53,8 @@ __global__ void rms_norm4_kernel(RmsNormParams p) {
 
 void launch_rms_norm(const RmsNormParams& params, cudaStream_t stream) {
   const auto rows = static_cast<unsigned>(params.rows);
-  const auto bits = reinterpret_cast<uintptr_t>(params.x) | reinterpret_cast<uintptr_t>(params.out) |
+  const auto bits = reinterpret_cast<uintptr_t>(params.x) |
+                    reinterpret_cast<uintptr_t>(params.out) |
                     reinterpret_cast<uintptr_t>(params.weight);
   visit_float(params.out_type, [&](auto out) {
     using Out = decltype(out);

@@ -1,10 +1,9 @@
 // One block a token. Angles, sines and cosines are computed once a token, in double: at a million
 // positions a float angle is off by a tenth of a turn. rotary/2 pairs of shared memory. Limited by
 // memory for many heads, by the double units for few.
-#include "ops/cuda/rope.h"
-
 #include "ops/cuda/check.h"
 #include "ops/cuda/prim/float.cuh"
+#include "ops/cuda/rope.h"
 
 namespace mm::cuda {
 namespace {
@@ -38,8 +37,7 @@ __global__ void rope_kernel(RopeParams p) {
 void launch_rope(const RopeParams& params, cudaStream_t stream) {
   const size_t shared = sizeof(float2) * static_cast<size_t>(params.rotary / 2);
   visit_float(params.x_type, [&](auto x) {
-    rope_kernel<decltype(x)>
-        <<<static_cast<unsigned>(params.tokens), 128, shared, stream>>>(params);
+    rope_kernel<decltype(x)><<<static_cast<unsigned>(params.tokens), 128, shared, stream>>>(params);
   });
   MM_CUDA(cudaGetLastError());
 }

@@ -13,8 +13,8 @@ namespace mm::cuda {
 struct RopeParams {
   void* x = nullptr;  ///< f32 or bf16 [tokens, heads, ≥ rotary], rotated in place
   DType x_type = DType::kF32;
-  int64_t row_stride = 0;   ///< elements between tokens
-  int64_t head_stride = 0;  ///< elements between heads
+  int64_t row_stride = 0;              ///< elements between tokens
+  int64_t head_stride = 0;             ///< elements between heads
   const int32_t* positions = nullptr;  ///< [tokens]
   int64_t tokens = 0;                  ///< > 0
   int heads = 0;

@@ -3,11 +3,10 @@
 // rows begin) and ranks its own in order, 1024 choices at a time. The E-fold reading stays in L2:
 // 64 KiB of ids for 8,192 tokens.
 // gather, combine: one block a row. Limited by memory.
-#include "ops/cuda/routing.h"
-
 #include "ops/cuda/check.h"
 #include "ops/cuda/prim/float.cuh"
 #include "ops/cuda/prim/reduce.cuh"
+#include "ops/cuda/routing.h"
 
 namespace mm::cuda {
 namespace {

@@ -2,12 +2,11 @@
 // lanes share the channels, and keeps a running maximum, total and output; the four are joined at
 // the end in order. Shared memory: 4 × (K + 2) floats. Limited by latency: the path of f32 compute
 // and of head sizes without a kernel of their own.
-#include "ops/cuda/softmax_attention.h"
-
 #include "ops/cuda/check.h"
 #include "ops/cuda/prim/float.cuh"
 #include "ops/cuda/prim/ragged.cuh"
 #include "ops/cuda/prim/reduce.cuh"
+#include "ops/cuda/softmax_attention.h"
 
 namespace mm::cuda {
 namespace {

@@ -1,10 +1,9 @@
 // One block a row of the step, its threads along heads and channels. No shared memory. Limited by
 // memory, and tiny next to the products around it.
-#include "ops/cuda/store_kv.h"
-
 #include "ops/cuda/check.h"
 #include "ops/cuda/prim/float.cuh"
 #include "ops/cuda/prim/ragged.cuh"
+#include "ops/cuda/store_kv.h"
 
 namespace mm::cuda {
 namespace {

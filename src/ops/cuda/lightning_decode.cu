@@ -1,0 +1,245 @@
+// Work split: a block of four warps per (32 channels of v, head, sequence): 16 KiB of state, all of
+// whose loads are issued before anything is used, and the tail, whose k rows the four blocks of a
+// head share in L2.
+//   1. each warp: state rows of 8 channels into registers (8 × 16 bytes a thread)
+//   2. scores q · k_j of the tail, 8 lanes a row, decayed, into shared memory
+//   3. values: 4 lanes a row of 32 channels, 8 rows a pass
+//   4. out = λ^i S q + Σ_j λ^(i-j) s_j v_j; append; fold when the block is full
+// Shared memory: scores and partial outputs, 1 KiB. Expected limit: memory, 64 KiB of state and
+// half a tail on average (16 KiB) per head and sequence; latency for a single sequence.
+#include "ops/cuda/check.h"
+#include "ops/cuda/lightning_decode.h"
+#include "ops/cuda/prim/float.cuh"
+#include "ops/cuda/prim/lightning_rows.cuh"
+#include "ops/cuda/prim/reduce.cuh"
+
+namespace mm::cuda {
+namespace {
+
+constexpr int kSize = 128;
+constexpr int kSlices = 4;
+constexpr int kSlice = kSize / kSlices;  // channels of v of a block
+constexpr int kWarps = 4;
+constexpr int kThreads = 32 * kWarps;
+constexpr int kRows = kSlice / kWarps;  // state rows of a warp
+
+struct Shared {
+  float scores[kBlock];
+  float partial[kWarps][kSlice];
+};
+
+// `Count` neighbouring elements as floats; one or more 16-byte loads.
+template <int Count, typename T>
+__device__ void load_floats(float (&to)[Count], const T* from) {
+  constexpr int kEach = 16 / sizeof(T);
+  if constexpr (Count < kEach) {  // 4 bf16
+    const Pack4<T> four = *reinterpret_cast<const Pack4<T>*>(from);
+#pragma unroll
+    for (int i = 0; i < 4; ++i) to[i] = to_f32(four.at[i]);
+  } else {
+    struct alignas(16) Sixteen {
+      T at[kEach];
+    };
+#pragma unroll
+    for (int j = 0; j < Count / kEach; ++j) {
+      const Sixteen some = reinterpret_cast<const Sixteen*>(from)[j];
+#pragma unroll
+      for (int i = 0; i < kEach; ++i) to[j * kEach + i] = to_f32(some.at[i]);
+    }
+  }
+}
+
+template <typename In, typename Tail>
+struct Row {
+  const In* q;
+  const In* k;
+  const In* v;
+  const Tail* tail_k;  // [64, 128]
+  const Tail* tail_v;
+  int before;  // rows of the tail
+  float slope;
+};
+
+// Scores of the tail's rows and, last, of the new one.
+template <typename In, typename Tail>
+__device__ void make_scores(Shared& s, const Row<In, Tail>& row) {
+  const int part = static_cast<int>(threadIdx.x % 8);
+  float q[16];
+  load_floats(q, row.q + 16 * part);
+  for (int base = 0; base <= row.before; base += kThreads / 8) {
+    const int j = base + static_cast<int>(threadIdx.x / 8);
+    float score = 0;
+    if (j < row.before) {
+      float k[16];
+      load_floats(k, row.tail_k + j * kSize + 16 * part);
+#pragma unroll
+      for (int i = 0; i < 16; ++i) score = fmaf(q[i], k[i], score);
+    } else if (j == row.before) {
+      float k[16];
+      load_floats(k, row.k + 16 * part);
+#pragma unroll
+      for (int i = 0; i < 16; ++i) score = fmaf(q[i], to_f32(from_f32<Tail>(k[i])), score);
+    }
+    for (int step = 4; step > 0; step /= 2) score += __shfl_xor_sync(kWholeWarp, score, step);
+    if (part == 0 && j <= row.before)
+      s.scores[j] = score * expf(-row.slope * static_cast<float>(row.before - j));
+  }
+}
+
+// Σ_j score_j v_j of the block's 32 channels, the warp's share of the rows.
+template <typename In, typename Tail>
+__device__ void add_values(Shared& s, const Row<In, Tail>& row, int slice) {
+  const int warp = static_cast<int>(threadIdx.x / 32);
+  const int lane = static_cast<int>(threadIdx.x % 32);
+  const int channel = slice * kSlice + lane % 4 * 8;
+  float sum[8] = {};
+  for (int j = warp * 8 + lane / 4; j <= row.before; j += 8 * kWarps) {
+    float v[8];
+    if (j < row.before) {
+      load_floats(v, row.tail_v + j * kSize + channel);
+    } else {
+      load_floats(v, row.v + channel);
+#pragma unroll
+      for (int i = 0; i < 8; ++i) v[i] = to_f32(from_f32<Tail>(v[i]));
+    }
+#pragma unroll
+    for (int i = 0; i < 8; ++i) sum[i] = fmaf(s.scores[j], v[i], sum[i]);
+  }
+#pragma unroll
+  for (int i = 0; i < 8; ++i) {
+    for (int step = 4; step < 32; step *= 2) sum[i] += __shfl_xor_sync(kWholeWarp, sum[i], step);
+  }
+  if (lane < 4) {
+#pragma unroll
+    for (int i = 0; i < 8; ++i) s.partial[warp][lane * 8 + i] = sum[i];
+  }
+}
+
+// S ← λ^64 S + Σ_j λ^(63-j) v_j k_jᵀ over the whole block.
+template <typename In, typename Tail>
+__device__ void fold(float4 (&state)[kRows], const Row<In, Tail>& row, int first_v) {
+  const int lane = static_cast<int>(threadIdx.x % 32);
+  const float whole = expf(-row.slope * kBlock);
+#pragma unroll
+  for (int r = 0; r < kRows; ++r)
+    state[r] = {state[r].x * whole, state[r].y * whole, state[r].z * whole, state[r].w * whole};
+  for (int j = 0; j < kBlock; ++j) {
+    const float decay = expf(-row.slope * static_cast<float>(kBlock - 1 - j));
+    float k[4];
+    float v[kRows];
+    if (j < row.before) {
+      load_floats(k, row.tail_k + j * kSize + 4 * lane);
+      load_floats(v, row.tail_v + j * kSize + first_v);
+    } else {
+      load_floats(k, row.k + 4 * lane);
+      load_floats(v, row.v + first_v);
+#pragma unroll
+      for (int i = 0; i < 4; ++i) k[i] = to_f32(from_f32<Tail>(k[i]));
+#pragma unroll
+      for (int i = 0; i < kRows; ++i) v[i] = to_f32(from_f32<Tail>(v[i]));
+    }
+#pragma unroll
+    for (int r = 0; r < kRows; ++r) {
+      const float scaled = v[r] * decay;
+      state[r] = {fmaf(scaled, k[0], state[r].x), fmaf(scaled, k[1], state[r].y),
+                  fmaf(scaled, k[2], state[r].z), fmaf(scaled, k[3], state[r].w)};
+    }
+  }
+}
+
+template <typename In>
+__device__ const In* at_row(const HeadRows& rows, int64_t row, int head) {
+  return static_cast<const In*>(rows.data) + row * rows.row_stride +
+         static_cast<int64_t>(head) * rows.head_stride;
+}
+
+// One row of one slice. `place` is slot · H + head.
+template <typename In, typename Tail, typename Out>
+__device__ void decode_row(Shared& s, const LightningParams& p, int64_t step_row, int64_t position,
+                           int64_t place, int slice) {
+  const int head = static_cast<int>(blockIdx.y);
+  const int warp = static_cast<int>(threadIdx.x / 32);
+  const int lane = static_cast<int>(threadIdx.x % 32);
+  const int first_v = slice * kSlice + warp * kRows;
+  float4* states = reinterpret_cast<float4*>(p.states + (place * kSize + first_v) * kSize) + lane;
+  float4 state[kRows];
+#pragma unroll
+  for (int r = 0; r < kRows; ++r) state[r] = states[r * (kSize / 4)];
+  Tail* tail_k = static_cast<Tail*>(p.tail_k) + place * kBlock * kSize;
+  Tail* tail_v = static_cast<Tail*>(p.tail_v) + place * kBlock * kSize;
+  const Row<In, Tail> row{at_row<In>(p.q, step_row, head),
+                          at_row<In>(p.k, step_row, head),
+                          at_row<In>(p.v, step_row, head),
+                          tail_k,
+                          tail_v,
+                          static_cast<int>(position % kBlock),
+                          p.slopes[head]};
+  make_scores(s, row);
+  float q[4];
+  load_floats(q, row.q + 4 * lane);
+  __syncthreads();
+  add_values(s, row, slice);
+  __syncthreads();
+  const float decay = expf(-row.slope * static_cast<float>(row.before + 1));
+  float mine = 0;  // lane r keeps row r
+#pragma unroll
+  for (int r = 0; r < kRows; ++r) {
+    float sum = state[r].x * q[0];
+    sum = fmaf(state[r].y, q[1], sum);
+    sum = fmaf(state[r].z, q[2], sum);
+    sum = warp_sum(fmaf(state[r].w, q[3], sum));
+    mine = lane == r ? sum : mine;
+  }
+  if (lane < kRows) {
+    const int v = warp * kRows + lane;
+    float intra = 0;
+    for (int w = 0; w < kWarps; ++w) intra += s.partial[w][v];
+    Out* out = static_cast<Out*>(p.out) + (step_row * p.heads + head) * kSize + slice * kSlice;
+    out[v] = from_f32<Out>(fmaf(decay, mine, intra));
+    tail_v[row.before * kSize + slice * kSlice + v] =
+        from_f32<Tail>(to_f32(row.v[slice * kSlice + v]));
+  }
+  if (slice == 0)
+    tail_k[row.before * kSize + static_cast<int>(threadIdx.x)] =
+        from_f32<Tail>(to_f32(row.k[threadIdx.x]));
+  if (row.before == kBlock - 1) {
+    fold(state, row, first_v);
+#pragma unroll
+    for (int r = 0; r < kRows; ++r) states[r * (kSize / 4)] = state[r];
+  }
+}
+
+template <typename In, typename Tail, typename Out>
+__global__ void __launch_bounds__(kThreads) lightning_decode_kernel(LightningParams p) {
+  __shared__ Shared s;
+  const LightningSpan span = lightning_span(p, static_cast<int>(blockIdx.z));
+  const int64_t place = span.slot * p.heads + blockIdx.y;
+  const int mine = static_cast<int>(blockIdx.x);
+  if (span.count == 1)
+    return decode_row<In, Tail, Out>(s, p, span.first, span.start, place, mine);
+  // Several rows: blocks must not run ahead of each other's tail rows, so one does all.
+  for (int64_t i = 0; i < span.count && mine == 0; ++i) {
+    for (int slice = 0; slice < kSlices; ++slice) {
+      decode_row<In, Tail, Out>(s, p, span.first + i, span.start + i, place, kSlices - 1 - slice);
+      __syncthreads();
+    }
+  }
+}
+
+}  // namespace
+
+void launch_lightning_decode(const LightningParams& params, cudaStream_t stream) {
+  const dim3 grid(kSlices, static_cast<unsigned>(params.heads),
+                  static_cast<unsigned>(params.rows.sequences));
+  visit_float(params.q.dtype, [&](auto in) {
+    visit_float(params.tail_type, [&](auto tail) {
+      visit_float(params.out_type, [&](auto out) {
+        lightning_decode_kernel<decltype(in), decltype(tail), decltype(out)>
+            <<<grid, kThreads, 0, stream>>>(params);
+      });
+    });
+  });
+  MM_CUDA(cudaGetLastError());
+}
+
+}  // namespace mm::cuda
