@@ -4,7 +4,6 @@
 
 #include "base/check.h"
 #include "ops/cuda/add_scaled.h"
-#include "ops/cuda/blas_lt.h"
 #include "ops/cuda/check.h"
 #include "ops/cuda/elementwise.h"
 #include "ops/cuda/embed.h"
@@ -12,7 +11,7 @@
 #include "ops/cuda/lightning_attention.h"
 #include "ops/cuda/lightning_decode.h"
 #include "ops/cuda/lightning_prefill_sm90.h"
-#include "ops/cuda/linear.h"
+#include "ops/cuda/products.h"
 #include "ops/cuda/rms_norm.h"
 #include "ops/cuda/rope.h"
 #include "ops/cuda/routing.h"
@@ -44,18 +43,21 @@ cudaDeviceProp usable_device(int index) {
 class CudaBackend final : public Backend {
  public:
   explicit CudaBackend(const CudaOptions& options)
-      : options_(options), properties_(usable_device(options.device)) {
+      : options_(options),
+        properties_(usable_device(options.device)),
+        products_({.device = cuda_device(options.device),
+                   .multiprocessors = properties_.multiProcessorCount,
+                   .vendor_blas = options.vendor_blas,
+                   .plain = options.plain}) {
     MM_CUDA(cudaSetDevice(options.device));
     // Ordered with the default stream, so that copy_bytes sees finished work.
     MM_CUDA(cudaStreamCreate(&stream_));
-    if (options.vendor_blas && !options.plain)
-      blas_ = BlasLt::open(cuda_device(options.device));
   }
   ~CudaBackend() override { cudaStreamDestroy(stream_); }
 
   std::string name() const override {
     return fmt::format("cuda:{} ({}{})", options_.device, properties_.name,
-                       blas_ != nullptr ? ", cuBLASLt" : "");
+                       products_.has_blas() ? ", cuBLASLt" : "");
   }
 
  private:
@@ -94,37 +96,11 @@ class CudaBackend final : public Backend {
   }
 
   void do_linear(const TensorView& x, const Weight& w, const TensorView& out) override {
-    const bool dense = x.dtype == DType::kBf16 && w.format == QuantFormat::kNone &&
-                       w.data.dtype == DType::kBf16 && w.cols % 8 == 0 && w.rows % 8 == 0;
-    if (dense && blas_ != nullptr &&
-        blas_->multiply({x.data, w.data.data, out.data, out.dtype, x.dim(0), w.rows, w.cols},
-                        stream_))
-      return;
-    ExpertWeights weights;
-    weights.at[0] = ref_of(w);
-    launch_linear({.x = x.data,
-                   .out = out.data,
-                   .x_type = x.dtype,
-                   .out_type = out.dtype,
-                   .rows = x.dim(0),
-                   .shape = shape_of(w)},
-                  weights, stream_);
+    products_.linear(x, w, out, stream_);
   }
-
   void do_grouped_linear(const TensorView& x, const TensorView& offsets,
                          std::span<const Weight> weights, const TensorView& out) override {
-    MM_CHECK(weights.size() <= kMaxExperts, "{} experts, at most {}", weights.size(), kMaxExperts);
-    ExpertWeights refs;
-    for (size_t e = 0; e < weights.size(); ++e) refs.at[e] = ref_of(weights[e]);
-    launch_linear({.x = x.data,
-                   .out = out.data,
-                   .x_type = x.dtype,
-                   .out_type = out.dtype,
-                   .rows = x.dim(0),
-                   .offsets = offsets.ptr<int32_t>(),
-                   .experts = static_cast<int>(weights.size()),
-                   .shape = shape_of(weights[0])},
-                  refs, stream_);
+    products_.grouped_linear(x, offsets, weights, out, stream_);
   }
 
   void do_rope(const RopeArgs& args) override {
@@ -229,7 +205,7 @@ class CudaBackend final : public Backend {
   CudaOptions options_;
   cudaDeviceProp properties_;
   cudaStream_t stream_ = nullptr;
-  std::unique_ptr<BlasLt> blas_;
+  Products products_;
 };
 
 }  // namespace

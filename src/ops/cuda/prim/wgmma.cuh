@@ -14,6 +14,16 @@ __device__ inline int uniform_warpgroup() {
   return __shfl_sync(0xffffffffU, static_cast<int>(threadIdx.x / 128), 0);
 }
 
+/// Takes registers for the calling warpgroup, or gives them back, so that it has `Count` a thread.
+template <int Count>
+__device__ void take_registers() {
+  asm volatile("setmaxnreg.inc.sync.aligned.u32 %0;" ::"n"(Count));
+}
+template <int Count>
+__device__ void give_registers() {
+  asm volatile("setmaxnreg.dec.sync.aligned.u32 %0;" ::"n"(Count));
+}
+
 /// Before the first product after registers of operands or accumulators were written.
 __device__ inline void wgmma_fence() {
   asm volatile("wgmma.fence.sync.aligned;" ::: "memory");

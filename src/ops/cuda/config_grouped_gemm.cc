@@ -1,0 +1,22 @@
+#include "base/check.h"
+#include "ops/cuda/grouped_gemm_sm90.h"
+#include "ops/cuda/tensor_map.h"
+
+namespace mm::cuda {
+
+CUtensorMap make_matrix_map(const void* data, int64_t rows, int64_t cols, int box) {
+  TensorMapSpec spec;
+  spec.data = data;
+  spec.rank = 2;
+  spec.sizes = {cols, rows};
+  spec.strides = {1, cols};
+  spec.box = {64, box};
+  return make_tensor_map(spec);
+}
+
+unsigned config_grouped_gemm(int multiprocessors) {
+  MM_CHECK(multiprocessors > 1, "multiprocessors is {}", multiprocessors);
+  return static_cast<unsigned>(multiprocessors / 2 * 2);
+}
+
+}  // namespace mm::cuda

@@ -1,0 +1,40 @@
+/// Products of rows grouped by expert on Hopper: bf16 operands, sums in f32, products by wgmma.
+#pragma once
+
+#include <cuda.h>
+#include <cuda_runtime_api.h>
+
+#include <cstdint>
+
+#include "tensor/dtype.h"
+
+namespace mm::cuda {
+
+/// Arguments of launch_grouped_gemm. All pointers are device memory.
+struct GroupedGemmParams {
+  const int32_t* offsets = nullptr;      ///< [experts + 1], or null: one expert has every row
+  const CUtensorMap* weights = nullptr;  ///< [experts], of [N, K] bf16, boxes of kWeightBox rows
+  void* out = nullptr;                   ///< [rows, N] bf16 or f32, aligned to 16 bytes, written
+  DType out_type = DType::kBf16;
+  int64_t rows = 0;  ///< S
+  int experts = 0;   ///< at most kMaxGemmExperts
+  int n = 0;         ///< N, a multiple of 8
+  int k = 0;         ///< K, a multiple of 8
+};
+
+constexpr int kMaxGemmExperts = 256;
+constexpr int kRowBox = 128;     ///< rows of x that one copy moves
+constexpr int kWeightBox = 128;  ///< rows of a weight that one copy moves
+
+/// Descriptor of a bf16 matrix [rows, cols] whose copies move `box` rows of 64 elements.
+CUtensorMap make_matrix_map(const void* data, int64_t rows, int64_t cols, int box);
+
+/// Blocks to launch on a device of so many multiprocessors: an even number, at most one each.
+unsigned config_grouped_gemm(int multiprocessors);
+
+/// out = x Wᵀ for the rows of each expert, `x` being the map of [rows, K] with boxes of kRowBox,
+/// queued on `stream`. Throws kDevice.
+void launch_grouped_gemm(const GroupedGemmParams& params, const CUtensorMap& x, unsigned blocks,
+                         cudaStream_t stream);
+
+}  // namespace mm::cuda

@@ -1,0 +1,20 @@
+/// Products of few rows with bf16 weights on a CUDA device: every weight is read once.
+#pragma once
+
+#include <cuda_runtime_api.h>
+
+#include "ops/cuda/linear.h"
+
+namespace mm::cuda {
+
+/// Whether launch_skinny_linear can run this: bf16 rows and weights, sizes in whole 16-byte groups.
+bool fits_skinny_linear(const LinearParams& params);
+
+/// Whether it is the faster one: few rows per expert.
+bool prefers_skinny_linear(const LinearParams& params);
+
+/// The same as launch_linear, with bf16 operands. Throws kDevice.
+void launch_skinny_linear(const LinearParams& params, const ExpertWeights& weights,
+                          cudaStream_t stream);
+
+}  // namespace mm::cuda
