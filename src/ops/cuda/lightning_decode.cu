@@ -1,11 +1,11 @@
-// Work split: a block of four warps per (32 channels of v, head, sequence): 16 KiB of state, all of
-// whose loads are issued before anything is used, and the tail, whose k rows the four blocks of a
-// head share in L2.
+// Work split: a block of eight warps per (64 channels of v, head, sequence): 32 KiB of state and
+// the tail's k and v, all of whose loads are issued before anything is used; the two blocks of a
+// head share the k rows in L2.
 //   1. each warp: state rows of 8 channels into registers (8 × 16 bytes a thread)
 //   2. scores q · k_j of the tail, 8 lanes a row, decayed, into shared memory
-//   3. values: 4 lanes a row of 32 channels, 8 rows a pass
+//   3. values: 8 lanes a row of 64 channels, 4 rows a warp and pass
 //   4. out = λ^i S q + Σ_j λ^(i-j) s_j v_j; append; fold when the block is full
-// Shared memory: scores and partial outputs, 1 KiB. Expected limit: memory, 64 KiB of state and
+// Shared memory: scores and partial outputs, 2.3 KiB. Expected limit: memory, 64 KiB of state and
 // half a tail on average (16 KiB) per head and sequence; latency for a single sequence.
 #include "ops/cuda/check.h"
 #include "ops/cuda/lightning_decode.h"
@@ -17,36 +17,58 @@ namespace mm::cuda {
 namespace {
 
 constexpr int kSize = 128;
-constexpr int kSlices = 4;
+constexpr int kSlices = 2;
 constexpr int kSlice = kSize / kSlices;  // channels of v of a block
-constexpr int kWarps = 4;
+constexpr int kWarps = 8;
 constexpr int kThreads = 32 * kWarps;
 constexpr int kRows = kSlice / kWarps;  // state rows of a warp
+constexpr int kPass = kThreads / 8;     // rows of the tail that all threads take at once
+constexpr int kPasses = kBlock / kPass;
 
 struct Shared {
   float scores[kBlock];
   float partial[kWarps][kSlice];
 };
 
-// `Count` neighbouring elements as floats; one or more 16-byte loads.
+// `Count` neighbouring elements, loaded and not yet converted.
 template <int Count, typename T>
-__device__ void load_floats(float (&to)[Count], const T* from) {
-  constexpr int kEach = 16 / sizeof(T);
-  if constexpr (Count < kEach) {  // 4 bf16
-    const Pack4<T> four = *reinterpret_cast<const Pack4<T>*>(from);
+struct Raw {
+  static constexpr int kBytes = Count * static_cast<int>(sizeof(T));
+  static constexpr int kEach = kBytes < 16 ? kBytes : 16;
+  struct alignas(kEach) Piece {
+    T at[kEach / sizeof(T)];
+  };
+  Piece pieces[kBytes / kEach];
+
+  __device__ void load(const T* from) {
 #pragma unroll
-    for (int i = 0; i < 4; ++i) to[i] = to_f32(four.at[i]);
-  } else {
-    struct alignas(16) Sixteen {
-      T at[kEach];
-    };
+    for (int i = 0; i < kBytes / kEach; ++i) pieces[i] = reinterpret_cast<const Piece*>(from)[i];
+  }
+  // Rounded from another type, as it would be stored.
+  template <typename In>
+  __device__ void convert(const In* from) {
+    if constexpr (sizeof(In) == sizeof(T)) {
+      load(from);
+    } else {
+      constexpr int kPer = kEach / static_cast<int>(sizeof(T));
+      Raw<Count, In> raw;
+      raw.load(from);
 #pragma unroll
-    for (int j = 0; j < Count / kEach; ++j) {
-      const Sixteen some = reinterpret_cast<const Sixteen*>(from)[j];
-#pragma unroll
-      for (int i = 0; i < kEach; ++i) to[j * kEach + i] = to_f32(some.at[i]);
+      for (int i = 0; i < Count; ++i) pieces[i / kPer].at[i % kPer] = from_f32<T>(raw[i]);
     }
   }
+  __device__ float operator[](int i) const {
+    constexpr int kPer = kEach / static_cast<int>(sizeof(T));
+    return to_f32(pieces[i / kPer].at[i % kPer]);
+  }
+};
+
+template <int Count, typename T>
+__device__ void load_floats(float (&to)[Count], const T* from) {
+  Raw<Count, T> raw;
+  raw.load(from);
+#pragma unroll
+  for (int i = 0; i < Count; ++i) to[i] = raw[i];
 }
 
 template <typename In, typename Tail>
@@ -60,25 +82,42 @@ struct Row {
   float slope;
 };
 
+// The tail, and the new row behind it, as a thread needs them: an eighth of k rows j = pass · 32 +
+// thread / 8 and of the slice's channels of v rows.
+template <typename Tail>
+struct TailPart {
+  Raw<16, Tail> k[kPasses];
+  Raw<8, Tail> v[kPasses];
+
+  template <typename In>
+  __device__ void load(const Row<In, Tail>& row, int slice) {
+    const int part = static_cast<int>(threadIdx.x % 8);
+#pragma unroll
+    for (int pass = 0; pass < kPasses; ++pass) {
+      const int j = pass * kPass + static_cast<int>(threadIdx.x / 8);
+      if (j < row.before) {
+        k[pass].load(row.tail_k + j * kSize + 16 * part);
+        v[pass].load(row.tail_v + j * kSize + slice * kSlice + 8 * part);
+      } else if (j == row.before) {
+        k[pass].convert(row.k + 16 * part);
+        v[pass].convert(row.v + slice * kSlice + 8 * part);
+      }
+    }
+  }
+};
+
 // Scores of the tail's rows and, last, of the new one.
 template <typename In, typename Tail>
-__device__ void make_scores(Shared& s, const Row<In, Tail>& row) {
+__device__ void make_scores(Shared& s, const Row<In, Tail>& row, const TailPart<Tail>& tail,
+                            const Raw<16, In>& q) {
   const int part = static_cast<int>(threadIdx.x % 8);
-  float q[16];
-  load_floats(q, row.q + 16 * part);
-  for (int base = 0; base <= row.before; base += kThreads / 8) {
-    const int j = base + static_cast<int>(threadIdx.x / 8);
+#pragma unroll
+  for (int pass = 0; pass < kPasses; ++pass) {
+    const int j = pass * kPass + static_cast<int>(threadIdx.x / 8);
     float score = 0;
-    if (j < row.before) {
-      float k[16];
-      load_floats(k, row.tail_k + j * kSize + 16 * part);
+    if (j <= row.before) {
 #pragma unroll
-      for (int i = 0; i < 16; ++i) score = fmaf(q[i], k[i], score);
-    } else if (j == row.before) {
-      float k[16];
-      load_floats(k, row.k + 16 * part);
-#pragma unroll
-      for (int i = 0; i < 16; ++i) score = fmaf(q[i], to_f32(from_f32<Tail>(k[i])), score);
+      for (int i = 0; i < 16; ++i) score = fmaf(q[i], tail.k[pass][i], score);
     }
     for (int step = 4; step > 0; step /= 2) score += __shfl_xor_sync(kWholeWarp, score, step);
     if (part == 0 && j <= row.before)
@@ -86,32 +125,24 @@ __device__ void make_scores(Shared& s, const Row<In, Tail>& row) {
   }
 }
 
-// Σ_j score_j v_j of the block's 32 channels, the warp's share of the rows.
+// Σ_j score_j v_j of the block's channels, the warp's share of the rows.
 template <typename In, typename Tail>
-__device__ void add_values(Shared& s, const Row<In, Tail>& row, int slice) {
-  const int warp = static_cast<int>(threadIdx.x / 32);
-  const int lane = static_cast<int>(threadIdx.x % 32);
-  const int channel = slice * kSlice + lane % 4 * 8;
+__device__ void add_values(Shared& s, const Row<In, Tail>& row, const TailPart<Tail>& tail) {
+  const int part = static_cast<int>(threadIdx.x % 8);
   float sum[8] = {};
-  for (int j = warp * 8 + lane / 4; j <= row.before; j += 8 * kWarps) {
-    float v[8];
-    if (j < row.before) {
-      load_floats(v, row.tail_v + j * kSize + channel);
-    } else {
-      load_floats(v, row.v + channel);
 #pragma unroll
-      for (int i = 0; i < 8; ++i) v[i] = to_f32(from_f32<Tail>(v[i]));
+  for (int pass = 0; pass < kPasses; ++pass) {
+    const int j = pass * kPass + static_cast<int>(threadIdx.x / 8);
+    if (j <= row.before) {
+#pragma unroll
+      for (int i = 0; i < 8; ++i) sum[i] = fmaf(s.scores[j], tail.v[pass][i], sum[i]);
     }
-#pragma unroll
-    for (int i = 0; i < 8; ++i) sum[i] = fmaf(s.scores[j], v[i], sum[i]);
   }
 #pragma unroll
   for (int i = 0; i < 8; ++i) {
-    for (int step = 4; step < 32; step *= 2) sum[i] += __shfl_xor_sync(kWholeWarp, sum[i], step);
-  }
-  if (lane < 4) {
-#pragma unroll
-    for (int i = 0; i < 8; ++i) s.partial[warp][lane * 8 + i] = sum[i];
+    for (int step = 8; step < 32; step *= 2) sum[i] += __shfl_xor_sync(kWholeWarp, sum[i], step);
+    if (threadIdx.x % 32 < 8)
+      s.partial[threadIdx.x / 32][part * 8 + i] = sum[i];
   }
 }
 
@@ -125,18 +156,14 @@ __device__ void fold(float4 (&state)[kRows], const Row<In, Tail>& row, int first
     state[r] = {state[r].x * whole, state[r].y * whole, state[r].z * whole, state[r].w * whole};
   for (int j = 0; j < kBlock; ++j) {
     const float decay = expf(-row.slope * static_cast<float>(kBlock - 1 - j));
-    float k[4];
-    float v[kRows];
+    Raw<4, Tail> k;
+    Raw<kRows, Tail> v;
     if (j < row.before) {
-      load_floats(k, row.tail_k + j * kSize + 4 * lane);
-      load_floats(v, row.tail_v + j * kSize + first_v);
+      k.load(row.tail_k + j * kSize + 4 * lane);
+      v.load(row.tail_v + j * kSize + first_v);
     } else {
-      load_floats(k, row.k + 4 * lane);
-      load_floats(v, row.v + first_v);
-#pragma unroll
-      for (int i = 0; i < 4; ++i) k[i] = to_f32(from_f32<Tail>(k[i]));
-#pragma unroll
-      for (int i = 0; i < kRows; ++i) v[i] = to_f32(from_f32<Tail>(v[i]));
+      k.convert(row.k + 4 * lane);
+      v.convert(row.v + first_v);
     }
 #pragma unroll
     for (int r = 0; r < kRows; ++r) {
@@ -174,11 +201,15 @@ __device__ void decode_row(Shared& s, const LightningParams& p, int64_t step_row
                           tail_v,
                           static_cast<int>(position % kBlock),
                           p.slopes[head]};
-  make_scores(s, row);
+  TailPart<Tail> tail;
+  tail.load(row, slice);
+  Raw<16, In> query;
+  query.load(row.q + 16 * (threadIdx.x % 8));
+  make_scores(s, row, tail, query);
   float q[4];
   load_floats(q, row.q + 4 * lane);
   __syncthreads();
-  add_values(s, row, slice);
+  add_values(s, row, tail);
   __syncthreads();
   const float decay = expf(-row.slope * static_cast<float>(row.before + 1));
   float mine = 0;  // lane r keeps row r
@@ -199,7 +230,7 @@ __device__ void decode_row(Shared& s, const LightningParams& p, int64_t step_row
     tail_v[row.before * kSize + slice * kSlice + v] =
         from_f32<Tail>(to_f32(row.v[slice * kSlice + v]));
   }
-  if (slice == 0)
+  if (slice == 0 && threadIdx.x < kSize)
     tail_k[row.before * kSize + static_cast<int>(threadIdx.x)] =
         from_f32<Tail>(to_f32(row.k[threadIdx.x]));
   if (row.before == kBlock - 1) {
@@ -210,7 +241,7 @@ __device__ void decode_row(Shared& s, const LightningParams& p, int64_t step_row
 }
 
 template <typename In, typename Tail, typename Out>
-__global__ void __launch_bounds__(kThreads) lightning_decode_kernel(LightningParams p) {
+__global__ void __launch_bounds__(kThreads, 2) lightning_decode_kernel(LightningParams p) {
   __shared__ Shared s;
   const LightningSpan span = lightning_span(p, static_cast<int>(blockIdx.z));
   const int64_t place = span.slot * p.heads + blockIdx.y;
