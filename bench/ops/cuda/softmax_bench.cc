@@ -1,8 +1,83 @@
-// The softmax attention of one layer of the full model.
+// Softmax attention of one layer of the full model: 64 query heads, 8 key/value heads of 128.
+#include <fmt/format.h>
+
+#include <numeric>
+
 #include "bench/ops/cuda/device.h"
+#include "ops/cuda/softmax_decode.h"
+#include "ops/cuda/softmax_prefill_sm90.h"
 
 namespace mm::bench {
+namespace {
 
-void bench_softmax(cudaStream_t, std::vector<Row>&) {}
+constexpr int64_t kSize = 128;
+constexpr int kHeads = 64;
+constexpr int kKvHeads = 8;
+
+/// The last `rows` rows of one sequence of `keys` tokens, pages in a scattered order.
+struct Problem {
+  Problem(int64_t keys, int64_t rows)
+      : blocks((keys + 63) / 64),
+        q(DType::kBf16, rows * kHeads * kSize, 1, 1),
+        pages(DType::kBf16, blocks * kKvHeads * 2 * 64 * kSize, 1, 2),
+        out(DType::kBf16, rows * kHeads * kSize),
+        table(DType::kI32, scattered(blocks)),
+        offsets(DType::kI32, std::vector<int32_t>{0, static_cast<int32_t>(rows)}),
+        starts(DType::kI32, std::vector<int32_t>{static_cast<int32_t>(keys - rows)}) {
+    params.q = {q.data(), DType::kBf16, kHeads * kSize, kSize};
+    params.kv = {pages.data(), DType::kBf16, table.as<int32_t>(), blocks, blocks, blocks,
+                 kKvHeads,     kSize};
+    params.rows = {offsets.as<int32_t>(), starts.as<int32_t>(), 1, rows};
+    params.heads = kHeads;
+    params.scale = 0.0884F;
+    params.out = out.data();
+    params.out_type = DType::kBf16;
+  }
+
+  // Every page once, neighbours far apart.
+  static std::vector<int32_t> scattered(int64_t blocks) {
+    int64_t step = 7919;
+    while (std::gcd(step, blocks) != 1) ++step;
+    std::vector<int32_t> table;
+    for (int64_t i = 0; i < blocks; ++i) table.push_back(static_cast<int32_t>(i * step % blocks));
+    return table;
+  }
+
+  int64_t blocks;
+  DeviceArray q, pages, out, table, offsets, starts;
+  cuda::SoftmaxParams params;
+};
+
+void bench_decode(cudaStream_t stream, std::vector<Row>& rows, int64_t keys) {
+  const Problem problem(keys, 1);
+  const auto config = cuda::config_softmax_decode(problem.params, 132);
+  const DeviceArray workspace(DType::kU8, config.workspace_bytes);
+  const CUtensorMap map = cuda::make_page_map(problem.params.kv);
+  const double time = seconds(stream, {20, true}, [&] {
+    cuda::launch_softmax_decode(problem.params, config, map, workspace.data(), stream);
+  });
+  rows.push_back({"softmax decode", fmt::format("B=1 64/8x128 keys={}", keys), time,
+                  static_cast<double>(keys) * kKvHeads * 2 * kSize * 2, true, "us/layer",
+                  time * 1e6});
+}
+
+void bench_prefill(cudaStream_t stream, std::vector<Row>& rows, int64_t tokens) {
+  const Problem problem(tokens, tokens);
+  const CUtensorMap map = cuda::make_page_half_map(problem.params.kv);
+  const double time = seconds(stream, {tokens > 100'000 ? 3 : 10},
+                              [&] { cuda::launch_softmax_prefill(problem.params, map, stream); });
+  // The causal half, without waste.
+  const double flop =
+      2.0 * kHeads * kSize * static_cast<double>(tokens) * static_cast<double>(tokens + 1);
+  rows.push_back({"softmax prefill", fmt::format("causal 64/8x128 n={}", tokens), time, flop, false,
+                  "ms", time * 1e3});
+}
+
+}  // namespace
+
+void bench_softmax(cudaStream_t stream, std::vector<Row>& rows) {
+  for (int64_t keys : {32'768, 131'072, 1'048'576}) bench_decode(stream, rows, keys);
+  for (int64_t tokens : {8192, 32'768, 131'072}) bench_prefill(stream, rows, tokens);
+}
 
 }  // namespace mm::bench

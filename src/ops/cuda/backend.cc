@@ -16,12 +16,18 @@
 #include "ops/cuda/rope.h"
 #include "ops/cuda/routing.h"
 #include "ops/cuda/softmax_attention.h"
+#include "ops/cuda/softmax_decode.h"
+#include "ops/cuda/softmax_prefill_sm90.h"
 #include "ops/cuda/store_kv.h"
+#include "ops/cuda/workspace.h"
 
 namespace mm {
 namespace {
 
 using namespace cuda;  // NOLINT(google-build-using-namespace): this file is the backend's face
+
+/// Up to so many rows a sequence, splitting the keys beats sharing them among rows.
+constexpr int64_t kDecodeRows = 4;
 
 /// Checks that the device exists and can run what was compiled.
 cudaDeviceProp usable_device(int index) {
@@ -48,7 +54,8 @@ class CudaBackend final : public Backend {
         products_({.device = cuda_device(options.device),
                    .multiprocessors = properties_.multiProcessorCount,
                    .vendor_blas = options.vendor_blas,
-                   .plain = options.plain}) {
+                   .plain = options.plain}),
+        workspace_(cuda_device(options.device)) {
     MM_CUDA(cudaSetDevice(options.device));
     // Ordered with the default stream, so that copy_bytes sees finished work.
     MM_CUDA(cudaStreamCreate(&stream_));
@@ -126,43 +133,68 @@ class CudaBackend final : public Backend {
   void do_softmax_attention(const SoftmaxArgs& args) override {
     MM_CHECK(args.q.dim(2) <= kMaxPlainHeadSize, "head size {}, at most {}", args.q.dim(2),
              kMaxPlainHeadSize);
-    launch_softmax_plain({.q = head_rows(args.q),
-                          .kv = pages_of(args.kv),
-                          .rows = ragged_rows(args.rows, args.q.dim(0)),
-                          .heads = static_cast<int>(args.q.dim(1)),
-                          .scale = args.scale,
-                          .out = args.out.data,
-                          .out_type = args.out.dtype},
-                         stream_);
+    const SoftmaxParams params{.q = head_rows(args.q),
+                               .kv = pages_of(args.kv),
+                               .rows = ragged_rows(args.rows, args.q.dim(0)),
+                               .heads = static_cast<int>(args.q.dim(1)),
+                               .scale = args.scale,
+                               .out = args.out.data,
+                               .out_type = args.out.dtype};
+    const bool decode = params.rows.total <= kDecodeRows * params.rows.sequences;
+    if (!options_.plain && decode && fits_softmax_decode(params)) {
+      const auto config = config_softmax_decode(params, properties_.multiProcessorCount);
+      launch_softmax_decode(params, config, make_page_map(params.kv),
+                            workspace_.reserve(config.workspace_bytes), stream_);
+    } else if (!options_.plain && fits_softmax_prefill(params)) {
+      launch_softmax_prefill(params, make_page_half_map(params.kv), stream_);
+    } else {
+      launch_softmax_plain(params, stream_);
+    }
   }
 
   void do_lightning_attention(const LightningArgs& args) override {
     MM_CHECK(args.q.dtype == args.k.dtype && args.q.dtype == args.v.dtype,
              "q, k and v differ in type");
-    const LightningParams params{.q = head_rows(args.q),
-                                 .k = head_rows(args.k),
-                                 .v = head_rows(args.v),
-                                 .slopes = args.slopes.ptr<float>(),
-                                 .rows = ragged_rows(args.rows, args.q.dim(0)),
-                                 .slots = args.slots.ptr<int32_t>(),
-                                 .num_slots = args.states.dim(0),
-                                 .states = args.states.ptr<float>(),
-                                 .tail_k = args.tail_k.data,
-                                 .tail_v = args.tail_v.data,
-                                 .tail_type = args.tail_k.dtype,
-                                 .out = args.out.data,
-                                 .out_type = args.out.dtype,
-                                 .heads = static_cast<int>(args.q.dim(1)),
-                                 .size = static_cast<int>(args.q.dim(2))};
+    LightningParams params{.q = head_rows(args.q),
+                           .k = head_rows(args.k),
+                           .v = head_rows(args.v),
+                           .slopes = args.slopes.ptr<float>(),
+                           .rows = ragged_rows(args.rows, args.q.dim(0)),
+                           .slots = args.slots.ptr<int32_t>(),
+                           .num_slots = args.states.dim(0),
+                           .states = args.states.ptr<float>(),
+                           .tail_k = args.tail_k.data,
+                           .tail_v = args.tail_v.data,
+                           .tail_type = args.tail_k.dtype,
+                           .out = args.out.data,
+                           .out_type = args.out.dtype,
+                           .heads = static_cast<int>(args.q.dim(1)),
+                           .size = static_cast<int>(args.q.dim(2))};
     const bool decode = params.rows.total == params.rows.sequences;
     if (!options_.plain && decode && fits_lightning_decode(params)) {
       launch_lightning_decode(params, stream_);
-    } else if (!options_.plain && !decode && fits_lightning_prefill(params)) {
+    } else if (!options_.plain && !decode && rounds_for_prefill(params)) {
       launch_lightning_plain(params, LightningRows::kToBoundary, stream_);
       launch_lightning_prefill(params, make_lightning_maps(params), stream_);
     } else {
       launch_lightning_plain(params, LightningRows::kAll, stream_);
     }
+  }
+
+  /// Whether the fast prefill can run, after rounding f32 rows to bf16 into the workspace.
+  bool rounds_for_prefill(LightningParams& params) {
+    if (params.size != 128 || params.tail_type != DType::kBf16)
+      return false;
+    if (params.q.dtype == DType::kF32) {
+      const int64_t elements = params.rows.total * params.heads * params.size;
+      auto* to = static_cast<uint16_t*>(workspace_.reserve(3 * elements * 2));
+      for (HeadRows* rows : {&params.q, &params.k, &params.v}) {
+        launch_round_rows({*rows, to, params.rows.total, params.heads, params.size}, stream_);
+        *rows = {to, DType::kBf16, params.heads * int64_t{params.size}, params.size};
+        to += elements;
+      }
+    }
+    return fits_lightning_prefill(params);
   }
 
   static RouteParams route_params(const TensorView& logits, const TensorView& ids) {
@@ -206,6 +238,7 @@ class CudaBackend final : public Backend {
   cudaDeviceProp properties_;
   cudaStream_t stream_ = nullptr;
   Products products_;
+  Workspace workspace_;
 };
 
 }  // namespace

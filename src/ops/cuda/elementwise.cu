@@ -56,6 +56,20 @@ __global__ void elementwise4_kernel(const A* a, const float* b, Out* out, int64_
   }
 }
 
+// One block a row, four neighbours a thread.
+__global__ void round_rows_kernel(RoundRowsParams p) {
+  const int packs = p.heads * p.size / 4;
+  const float* from = static_cast<const float*>(p.x.data) + blockIdx.x * p.x.row_stride;
+  auto* to = static_cast<Pack4<bf16>*>(p.to) + static_cast<int64_t>(blockIdx.x) * packs;
+  for (int i = static_cast<int>(threadIdx.x); i < packs; i += kThreads) {
+    const float* four = from + i * 4 / p.size * p.x.head_stride + i * 4 % p.size;
+    Pack4<bf16> result;
+#pragma unroll
+    for (int j = 0; j < 4; ++j) result.at[j] = from_f32<bf16>(four[j]);
+    to[i] = result;
+  }
+}
+
 bool is_aligned(const ElementwiseParams& p) {
   const auto bits = reinterpret_cast<uintptr_t>(p.a) | reinterpret_cast<uintptr_t>(p.b) |
                     reinterpret_cast<uintptr_t>(p.out);
@@ -86,6 +100,11 @@ void launch_typed(const ElementwiseParams& p, cudaStream_t stream) {
 }
 
 }  // namespace
+
+void launch_round_rows(const RoundRowsParams& params, cudaStream_t stream) {
+  round_rows_kernel<<<static_cast<unsigned>(params.rows), kThreads, 0, stream>>>(params);
+  MM_CUDA(cudaGetLastError());
+}
 
 void launch_elementwise(ElementwiseOp op, const ElementwiseParams& params, cudaStream_t stream) {
   switch (op) {

@@ -5,7 +5,7 @@
 
 #include <cstdint>
 
-#include "tensor/dtype.h"
+#include "ops/cuda/views.h"
 
 namespace mm::cuda {
 
@@ -28,5 +28,17 @@ struct ElementwiseParams {
 
 /// Computes `op` for every element, queued on `stream`. Throws kDevice.
 void launch_elementwise(ElementwiseOp op, const ElementwiseParams& params, cudaStream_t stream);
+
+/// Arguments of launch_round_rows. All pointers are device memory.
+struct RoundRowsParams {
+  HeadRows x;          ///< f32 [rows, heads, size]
+  void* to = nullptr;  ///< bf16 [rows, heads, size] contiguous, written
+  int64_t rows = 0;    ///< > 0
+  int heads = 0;
+  int size = 0;  ///< a multiple of 4
+};
+
+/// Rounds strided f32 rows to contiguous bf16 ones, queued on `stream`. Throws kDevice.
+void launch_round_rows(const RoundRowsParams& params, cudaStream_t stream);
 
 }  // namespace mm::cuda

@@ -27,10 +27,22 @@ __device__ inline void store_matrices(uint32_t address, const uint32_t (&from)[4
                : "memory");
 }
 
+/// The transpose of one matrix held by a warp: lane 4 g + t has row g, columns 2 t and 2 t + 1.
+__device__ inline uint32_t transpose_matrix(uint32_t word) {
+  uint32_t result;
+  asm volatile("movmatrix.sync.aligned.m8n8.trans.b16 %0, %1;" : "=r"(result) : "r"(word));
+  return result;
+}
+
 /// Byte offset of 16-byte chunk `chunk` of row `row` in a tile of 128-byte rows with the 128-byte
 /// swizzle; the tile begins at a multiple of 1,024 bytes.
 __device__ inline uint32_t swizzled(int row, int chunk) {
   return static_cast<uint32_t>(row * 128 + ((chunk ^ (row % 8)) * 16));
+}
+
+/// Arrives at named barrier `id` without waiting: `threads` counts these and the waiting ones.
+__device__ inline void named_arrive(int id, int threads) {
+  asm volatile("bar.arrive %0, %1;" ::"r"(id), "r"(threads) : "memory");
 }
 
 /// Waits for `threads` threads at named barrier `id` (1 to 15).

@@ -1,0 +1,40 @@
+#include <algorithm>
+
+#include "ops/cuda/softmax_decode.h"
+#include "ops/cuda/tensor_map.h"
+
+namespace mm::cuda {
+namespace {
+
+constexpr int kSize = 128;
+constexpr int kMostHeads = 8;       // query heads of a key/value head
+constexpr int64_t kLeastPages = 4;  // of a part: below, joining costs more than it gains
+constexpr int64_t kPartFloats = kMostHeads * (kSize + 2);
+
+}  // namespace
+
+bool fits_softmax_decode(const SoftmaxParams& p) {
+  return p.kv.size == kSize && p.kv.dtype == DType::kBf16 &&
+         reinterpret_cast<uintptr_t>(p.kv.data) % 16 == 0 && p.heads <= kMostHeads * p.kv.heads;
+}
+
+SoftmaxDecodeConfig config_softmax_decode(const SoftmaxParams& p, int multiprocessors) {
+  const int64_t units = std::max<int64_t>(1, p.rows.total * p.kv.heads);
+  const int64_t wanted = (2 * static_cast<int64_t>(multiprocessors)) / units;
+  const int64_t most = std::max<int64_t>(1, p.kv.blocks / kLeastPages);
+  const int64_t splits = std::clamp<int64_t>(wanted, 1, most);
+  return {static_cast<int>(splits),
+          units * splits * kPartFloats * static_cast<int64_t>(sizeof(float))};
+}
+
+CUtensorMap make_page_map(const Pages& pages) {
+  TensorMapSpec spec;
+  spec.data = pages.data;
+  spec.rank = 3;
+  spec.sizes = {64, pages.pages * pages.heads * 2 * kBlock, 2};
+  spec.strides = {1, kSize, 64};
+  spec.box = {64, kBlock, 2};
+  return make_tensor_map(spec);
+}
+
+}  // namespace mm::cuda

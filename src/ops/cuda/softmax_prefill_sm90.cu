@@ -1,0 +1,338 @@
+// Work split: one block of threads per (query head, 128 rows of one sequence); later rows, which
+// see more keys, are started first. Two warpgroups of 64 rows each; a third feeds the copy engine.
+// Tiles of 128 keys are two pages of 64. The scores of the next tile are multiplied while the
+// weights of the last one are exponentiated and summed with its values:
+//   S_0 = Q K_0';  for j: { S_j = Q K_j', O += P_(j-1) V_(j-1) queued together; weigh S_j }; O += P
+//   V
+// The warpgroups take turns queueing, so one exponentiates while the other's products run.
+// P stays in registers: an accumulator is the operand of the next product after packing.
+// Shared memory: q 32 KiB, 2 stages each of k and v 32 KiB: 160 KiB.
+// Expected limit: the tensor cores; one exponential a score takes half of that time beside them.
+#include "ops/cuda/check.h"
+#include "ops/cuda/prim/exp2.cuh"
+#include "ops/cuda/prim/float.cuh"
+#include "ops/cuda/prim/matrix.cuh"
+#include "ops/cuda/prim/reduce.cuh"
+#include "ops/cuda/prim/tma.cuh"
+#include "ops/cuda/prim/wgmma.cuh"
+#include "ops/cuda/softmax_prefill_sm90.h"
+
+namespace mm::cuda {
+namespace {
+
+constexpr int kSize = 128;
+constexpr int kRows = 128;  // of a block of threads
+constexpr int kKeys = 128;  // of a tile
+constexpr int kStages = 2;
+constexpr int kGroup = 128;  // threads of a warpgroup
+constexpr int kThreads = 3 * kGroup;
+constexpr int kPanel = kKeys * 128;
+constexpr int kTurn = 4;  // named barriers: warpgroup 0's, then 1's turn to queue products
+constexpr float kLog2E = 1.44269504F;
+
+struct Shared {
+  char q[2 * kPanel];           // [64-channel half][row][64] bf16, swizzled
+  char k[kStages][2 * kPanel];  // [half][key][64], as is v
+  char v[kStages][2 * kPanel];
+  uint64_t k_full[kStages], k_empty[kStages], v_full[kStages], v_empty[kStages];
+};
+
+// 128 rows of one sequence.
+struct Job {
+  int sequence = -1;
+  int64_t first = 0;     // row of the step
+  int rows = 0;          // at most kRows
+  int64_t position = 0;  // of the first row
+  int tiles = 0;         // of keys
+  int64_t keys = 0;      // that exist and are needed
+};
+
+__device__ Job find_job(const SoftmaxParams& p, int64_t index) {
+  for (int n = 0; n < p.rows.sequences; ++n) {
+    const int64_t begin = p.rows.offsets[n];
+    const int64_t count = p.rows.offsets[n + 1] - begin;
+    const int64_t jobs = (count + kRows - 1) / kRows;
+    if (index < jobs) {
+      const int64_t from = (jobs - 1 - index) * kRows;
+      Job job{n, begin + from, static_cast<int>(min(count - from, static_cast<int64_t>(kRows))),
+              p.rows.starts[n] + from};
+      job.keys = min(job.position + job.rows, p.kv.blocks * kBlock);
+      job.tiles = static_cast<int>((job.keys + kKeys - 1) / kKeys);
+      return job;
+    }
+    index -= jobs;
+  }
+  return {};
+}
+
+// Page `block` of the job's keys; one that does not exist is read as the first.
+__device__ int page_line(const SoftmaxParams& p, const Job& job, int64_t block, int kv_head) {
+  int64_t page = 0;
+  if (block < p.kv.blocks && block * kBlock < job.keys)
+    page = p.kv.table[job.sequence * p.kv.table_stride + block];
+  page = page < 0 || page >= p.kv.pages ? 0 : page;
+  return static_cast<int>(((page * p.kv.heads + kv_head) * 2) * kBlock);
+}
+
+__device__ void load_tile(char* to, const CUtensorMap* map, uint64_t* full, const int (&lines)[2],
+                          int which) {
+  barrier_expect(full, 2 * kPanel);
+#pragma unroll
+  for (int page = 0; page < 2; ++page) {
+#pragma unroll
+    for (int half = 0; half < 2; ++half)
+      tma_load_2d(to + half * kPanel + page * kBlock * 128, map, full, 64 * half,
+                  lines[page] + which * kBlock);
+  }
+}
+
+__device__ void produce(Shared& s, const SoftmaxParams& p, const CUtensorMap* map, const Job& job,
+                        int kv_head) {
+  RingPlace at;
+  for (int tile = 0; tile < job.tiles; ++tile) {
+    const int lines[2] = {page_line(p, job, 2 * tile, kv_head),
+                          page_line(p, job, 2 * tile + 1, kv_head)};
+    barrier_wait(&s.k_empty[at.stage], at.parity ^ 1U);
+    load_tile(s.k[at.stage], map, &s.k_full[at.stage], lines, 0);
+    barrier_wait(&s.v_empty[at.stage], at.parity ^ 1U);
+    load_tile(s.v[at.stage], map, &s.v_full[at.stage], lines, 1);
+    at.advance(kStages);
+  }
+}
+
+// The warpgroup's 64 rows of q, rounded to bf16, rows behind the end as zeros.
+template <typename Q>
+__device__ void load_query(Shared& s, const SoftmaxParams& p, const Job& job, int head, int group) {
+  for (int i = static_cast<int>(threadIdx.x % kGroup); i < 64 * 16; i += kGroup) {
+    const int row = 64 * group + i / 16;
+    const int chunk = i % 16;
+    uint32_t words[4] = {};
+    if (row < job.rows) {
+      const Q* from = static_cast<const Q*>(p.q.data) + (job.first + row) * p.q.row_stride +
+                      static_cast<int64_t>(head) * p.q.head_stride + 8 * chunk;
+#pragma unroll
+      for (int j = 0; j < 4; ++j)
+        words[j] = pack_bf16(to_f32(from[2 * j]), to_f32(from[2 * j + 1]));
+    }
+    *reinterpret_cast<uint4*>(s.q + chunk / 8 * kPanel + swizzled(row, chunk % 8)) =
+        uint4{words[0], words[1], words[2], words[3]};
+  }
+  fence_async_shared();
+  named_barrier(1 + group, kGroup);
+}
+
+// Values behind the last key may be anything: zero times them must stay zero. All consumers.
+__device__ void clear_values(char* v, int valid) {
+  for (int i = static_cast<int>(threadIdx.x); i < (kKeys - valid) * 16; i += 2 * kGroup)
+    *reinterpret_cast<uint4*>(v + i % 2 * kPanel + (valid + i / 16) * 128 + i % 16 / 2 * 16) =
+        uint4{};
+  fence_async_shared();
+  named_barrier(3, 2 * kGroup);
+}
+
+struct Attention {
+  float out[64];
+  float largest[2] = {-INFINITY, -INFINITY};  // of rows g and g + 8, scaled, in base 2
+  float total[2] = {};                        // this thread's columns
+
+  // From scores to weights. `seen`: keys of the tile that row g may see.
+  __device__ void weigh(float (&scores)[64], float (&keep)[2], float scale, int seen, bool masked) {
+    const int t = static_cast<int>(threadIdx.x % 4);
+    if (masked) {
+#pragma unroll
+      for (int i = 0; i < 64; ++i) {
+        if (i / 4 * 8 + 2 * t + i % 2 >= seen + i % 4 / 2 * 8)
+          scores[i] = -INFINITY;
+      }
+    }
+#pragma unroll
+    for (int r = 0; r < 2; ++r) {
+      float most = scores[2 * r];
+#pragma unroll
+      for (int i = 0; i < 16; ++i)
+        most = fmaxf(most, fmaxf(scores[4 * i + 2 * r], scores[4 * i + 2 * r + 1]));
+      most = fmaxf(most, __shfl_xor_sync(kWholeWarp, most, 1));
+      most = fmaxf(most, __shfl_xor_sync(kWholeWarp, most, 2));
+      const float now = fmaxf(largest[r], most * scale);
+      const float base = now == -INFINITY ? 0.0F : now;
+      keep[r] = fast_exp2(largest[r] - base);
+      largest[r] = now;
+      float sum = 0;
+#pragma unroll
+      for (int i = 0; i < 16; ++i) {
+#pragma unroll
+        for (int c = 0; c < 2; ++c) {
+          float& score = scores[4 * i + 2 * r + c];
+          score = fast_exp2(fmaf(score, scale, -base));
+          sum += score;
+        }
+      }
+      total[r] = fmaf(total[r], keep[r], sum);
+    }
+  }
+
+  __device__ void rescale(const float (&keep)[2]) {
+#pragma unroll
+    for (int i = 0; i < 64; ++i) out[i] *= keep[i % 4 / 2];
+  }
+
+  template <typename Out>
+  __device__ void store(const SoftmaxParams& p, const Job& job, int head, int line) {
+    const int t = static_cast<int>(threadIdx.x % 4);
+#pragma unroll
+    for (int r = 0; r < 2; ++r) {
+      total[r] += __shfl_xor_sync(kWholeWarp, total[r], 1);
+      total[r] += __shfl_xor_sync(kWholeWarp, total[r], 2);
+      const float inverse = 1.0F / total[r];
+      const int row = line + 8 * r;
+      if (row >= job.rows)
+        continue;
+      Out* to = static_cast<Out*>(p.out) + ((job.first + row) * p.heads + head) * kSize + 2 * t;
+#pragma unroll
+      for (int i = 0; i < 16; ++i) {
+        struct alignas(2 * sizeof(Out)) Two {
+          Out at[2];
+        };
+        *reinterpret_cast<Two*>(to + 8 * i) = {{from_f32<Out>(out[4 * i + 2 * r] * inverse),
+                                                from_f32<Out>(out[4 * i + 2 * r + 1] * inverse)}};
+      }
+    }
+  }
+};
+
+__device__ void queue_scores(float (&scores)[64], const Shared& s, int group, int stage) {
+  const uint64_t q = wgmma_operand(s.q + 64 * group * 128, 1024, 0);
+  const uint64_t k = wgmma_operand(s.k[stage], 1024, 0);
+  wgmma_fence();
+#pragma unroll
+  for (int step = 0; step < 8; ++step) {
+    const uint32_t offset = step / 4 * kPanel + step % 4 * 32;
+    wgmma<0>(scores, wgmma_advance(q, offset), wgmma_advance(k, offset), step > 0);
+  }
+  wgmma_commit();
+}
+
+__device__ void queue_values(float (&out)[64], const uint32_t (&words)[8][4], const Shared& s,
+                             int stage, bool add) {
+  const uint64_t v = wgmma_operand(s.v[stage], 1024, kPanel);
+  wgmma_fence();
+#pragma unroll
+  for (int step = 0; step < 8; ++step)
+    wgmma<1>(out, words[step], wgmma_advance(v, 2048 * step), add || step > 0);
+  wgmma_commit();
+}
+
+template <typename Q, typename Out>
+__device__ void consume(Shared& s, const SoftmaxParams& p, const Job& job, int head, int group) {
+  const int line = 64 * group + static_cast<int>(threadIdx.x % kGroup / 32 * 16) +
+                   static_cast<int>(threadIdx.x % 32 / 4);
+  const float scale = p.scale * kLog2E;
+  load_query<Q>(s, p, job, head, group);
+  Attention attention;
+  float scores[64];
+  uint32_t words[8][4];
+  float keep[2];
+  RingPlace at;   // of the scores
+  RingPlace old;  // of the values, one tile behind
+  const int64_t first_masked = (job.position + 64 * group + 1) / kKeys;  // first tile not all seen
+  const auto weigh = [&](int tile) {
+    const int64_t seen =
+        min(job.position + line + 1, job.keys) - static_cast<int64_t>(tile) * kKeys;
+    attention.weigh(scores, keep, scale,
+                    static_cast<int>(max(min(seen, int64_t{2 * kKeys}), int64_t{-kKeys})),
+                    tile >= first_masked || tile == job.tiles - 1);
+  };
+  const auto pack = [&] {
+#pragma unroll
+    for (int i = 0; i < 32; ++i) words[i / 4][i % 4] = pack_bf16(scores[2 * i], scores[2 * i + 1]);
+  };
+  const auto ready_values = [&](int tile) {
+    barrier_wait(&s.v_full[old.stage], old.parity);
+    const int64_t valid = job.keys - static_cast<int64_t>(tile) * kKeys;
+    if (valid < kKeys)
+      clear_values(s.v[old.stage], static_cast<int>(valid));
+  };
+  barrier_wait(&s.k_full[0], 0);
+  queue_scores(scores, s, group, 0);
+  wgmma_wait<0>();
+  wgmma_touch(scores);
+  barrier_arrive_warp(&s.k_empty[0]);
+  at.advance(kStages);
+  weigh(0);
+  pack();
+  if (group == 1)
+    named_arrive(kTurn, 2 * kGroup);
+  for (int tile = 1; tile < job.tiles; ++tile) {
+    barrier_wait(&s.k_full[at.stage], at.parity);
+    ready_values(tile - 1);
+    named_barrier(kTurn + group, 2 * kGroup);
+    queue_scores(scores, s, group, at.stage);
+    queue_values(attention.out, words, s, old.stage, tile > 1);
+    named_arrive(kTurn + 1 - group, 2 * kGroup);
+    wgmma_wait<1>();
+    wgmma_touch(scores);
+    barrier_arrive_warp(&s.k_empty[at.stage]);
+    at.advance(kStages);
+    weigh(tile);  // beside the product with the last tile's values, whose weights must stay
+    wgmma_wait<0>();
+    wgmma_touch(attention.out);
+    barrier_arrive_warp(&s.v_empty[old.stage]);
+    old.advance(kStages);
+    pack();
+    attention.rescale(keep);
+  }
+  ready_values(job.tiles - 1);
+  queue_values(attention.out, words, s, old.stage, job.tiles > 1);
+  wgmma_wait<0>();
+  wgmma_touch(attention.out);
+  attention.store<Out>(p, job, head, line);
+}
+
+template <typename Q, typename Out>
+__global__ void __launch_bounds__(kThreads, 1)
+    softmax_prefill_kernel(const SoftmaxParams p, const __grid_constant__ CUtensorMap map) {
+  extern __shared__ __align__(1024) char memory[];
+  Shared& s = *reinterpret_cast<Shared*>(memory);
+  const int head = static_cast<int>(blockIdx.x);
+  const Job job = find_job(p, blockIdx.y);
+  if (job.sequence < 0)
+    return;
+  if (threadIdx.x == 0) {
+    for (int i = 0; i < kStages; ++i) {
+      barrier_init(&s.k_full[i], 1);
+      barrier_init(&s.k_empty[i], 8);
+      barrier_init(&s.v_full[i], 1);
+      barrier_init(&s.v_empty[i], 8);
+    }
+    barrier_init_fence();
+  }
+  __syncthreads();
+  const int role = uniform_warpgroup();
+  if (role < 2) {
+    take_registers<240>();
+    consume<Q, Out>(s, p, job, head, role);
+  } else {
+    give_registers<24>();
+    if (threadIdx.x == 2 * kGroup)
+      produce(s, p, &map, job, head / (p.heads / p.kv.heads));
+  }
+}
+
+}  // namespace
+
+void launch_softmax_prefill(const SoftmaxParams& params, const CUtensorMap& pages,
+                            cudaStream_t stream) {
+  const int64_t jobs = (params.rows.total + kRows - 1) / kRows + params.rows.sequences;
+  const dim3 grid(static_cast<unsigned>(params.heads), static_cast<unsigned>(jobs));
+  visit_float(params.q.dtype, [&](auto q) {
+    visit_float(params.out_type, [&](auto out) {
+      auto* kernel = softmax_prefill_kernel<decltype(q), decltype(out)>;
+      MM_CUDA(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize,
+                                   static_cast<int>(sizeof(Shared))));
+      kernel<<<grid, kThreads, sizeof(Shared), stream>>>(params, pages);
+    });
+  });
+  MM_CUDA(cudaGetLastError());
+}
+
+}  // namespace mm::cuda
