@@ -102,7 +102,7 @@ void bench_large(cudaStream_t stream, std::vector<Row>& rows, const Weights& wei
                                  .experts = kExperts,
                                  .n = static_cast<int>(all[i].n),
                                  .k = static_cast<int>(all[i].k)},
-                                x_maps[i], cuda::config_grouped_gemm(132), stream);
+                                x_maps[i], 132, stream);
   });
   const double flop = 2.0 * 3 * static_cast<double>(step.rows) * kMatrix;
   rows.push_back({"experts bf16", fmt::format("{} tokens, 3 products", tokens), time, flop, false,

@@ -1,4 +1,3 @@
-#include "base/check.h"
 #include "ops/cuda/grouped_gemm_sm90.h"
 #include "ops/cuda/tensor_map.h"
 
@@ -12,11 +11,6 @@ CUtensorMap make_matrix_map(const void* data, int64_t rows, int64_t cols, int bo
   spec.strides = {1, cols};
   spec.box = {64, box};
   return make_tensor_map(spec);
-}
-
-unsigned config_grouped_gemm(int multiprocessors) {
-  MM_CHECK(multiprocessors > 1, "multiprocessors is {}", multiprocessors);
-  return static_cast<unsigned>(multiprocessors / 2 * 2);
 }
 
 }  // namespace mm::cuda

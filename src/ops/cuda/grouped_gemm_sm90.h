@@ -23,18 +23,16 @@ struct GroupedGemmParams {
 };
 
 constexpr int kMaxGemmExperts = 256;
-constexpr int kRowBox = 128;     ///< rows of x that one copy moves
+constexpr int kRowBox = 64;      ///< rows of x that one copy moves
 constexpr int kWeightBox = 128;  ///< rows of a weight that one copy moves
 
 /// Descriptor of a bf16 matrix [rows, cols] whose copies move `box` rows of 64 elements.
 CUtensorMap make_matrix_map(const void* data, int64_t rows, int64_t cols, int box);
 
-/// Blocks to launch on a device of so many multiprocessors: an even number, at most one each.
-unsigned config_grouped_gemm(int multiprocessors);
-
 /// out = x Wᵀ for the rows of each expert, `x` being the map of [rows, K] with boxes of kRowBox,
-/// queued on `stream`. Throws kDevice.
-void launch_grouped_gemm(const GroupedGemmParams& params, const CUtensorMap& x, unsigned blocks,
+/// on `blocks` blocks (one a
+/// multiprocessor), queued on `stream`. Throws kDevice.
+void launch_grouped_gemm(const GroupedGemmParams& params, const CUtensorMap& x, int blocks,
                          cudaStream_t stream);
 
 }  // namespace mm::cuda

@@ -73,7 +73,7 @@ bool Products::run_fast(const LinearParams& p, const ExpertWeights& weights, cud
                        .experts = p.experts,
                        .n = static_cast<int>(p.shape.rows),
                        .k = static_cast<int>(p.shape.cols)},
-                      x, config_grouped_gemm(options_.multiprocessors), stream);
+                      x, options_.multiprocessors, stream);
   return true;
 }
 

@@ -44,17 +44,6 @@ __device__ inline void tma_load_2d(void* to, const CUtensorMap* map, uint64_t* b
       : "memory");
 }
 
-/// Box at (c0, c1) into the same place of every block of the cluster in `blocks`, a bit each; each
-/// of their barriers at the place of `barrier` counts the bytes.
-__device__ inline void tma_load_2d_multicast(void* to, const CUtensorMap* map, uint64_t* barrier,
-                                             uint16_t blocks, int c0, int c1) {
-  asm volatile(
-      "cp.async.bulk.tensor.2d.shared::cluster.global.mbarrier::complete_tx::bytes"
-      ".multicast::cluster [%0], [%1, {%4, %5}], [%2], %3;" ::"r"(shared_address(to)),
-      "l"(map), "r"(shared_address(barrier)), "h"(blocks), "r"(c0), "r"(c1)
-      : "memory");
-}
-
 /// Box from shared memory to (c0, c1, c2, c3) of a 4-D map.
 __device__ inline void tma_store_4d(const CUtensorMap* map, const void* from, int c0, int c1,
                                     int c2, int c3) {
