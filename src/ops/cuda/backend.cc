@@ -141,11 +141,13 @@ class CudaBackend final : public Backend {
                                .out = args.out.data,
                                .out_type = args.out.dtype};
     const bool decode = params.rows.total <= kDecodeRows * params.rows.sequences;
-    if (!options_.plain && decode && fits_softmax_decode(params)) {
+    // The type of the output is the compute type: f32 wants operands that are not rounded.
+    const bool fast = !options_.plain && params.out_type == DType::kBf16;
+    if (fast && decode && fits_softmax_decode(params)) {
       const auto config = config_softmax_decode(params, properties_.multiProcessorCount);
       launch_softmax_decode(params, config, make_page_map(params.kv),
                             workspace_.reserve(config.workspace_bytes), stream_);
-    } else if (!options_.plain && fits_softmax_prefill(params)) {
+    } else if (fast && fits_softmax_prefill(params)) {
       launch_softmax_prefill(params, make_page_half_map(params.kv), stream_);
     } else {
       launch_softmax_plain(params, stream_);

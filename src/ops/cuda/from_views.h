@@ -29,6 +29,7 @@ inline Pages pages_of(const PagedKv& kv) {
   Pages pages;
   pages.data = kv.pages.data;
   pages.dtype = kv.pages.dtype;
+  pages.scales = kv.scales.empty() ? nullptr : kv.scales.ptr<float>();
   pages.table = kv.block_table.ptr<int32_t>();
   pages.table_stride = kv.block_table.stride(0);
   pages.blocks = kv.block_table.dim(1);

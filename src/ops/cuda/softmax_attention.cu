@@ -22,7 +22,8 @@ struct Running {
 
 // One key and its value, `lane + 32 i` being the channels of a lane.
 template <typename Kv>
-__device__ void attend(Running& run, const float* q, const Kv* key, int size, float scale) {
+__device__ void attend(Running& run, const float* q, const Kv* key, const float* scales, int size,
+                       float scale) {
   const int lane = static_cast<int>(threadIdx.x % 32);
   float score = 0;
 #pragma unroll
@@ -31,6 +32,11 @@ __device__ void attend(Running& run, const float* q, const Kv* key, int size, fl
       score = fmaf(q[i], to_f32(key[lane + 32 * i]), score);
   }
   score = warp_sum(score) * scale;
+  float unit = 1;  // of the value's codes
+  if constexpr (is_code<Kv>()) {
+    score *= scales[0];
+    unit = scales[kBlock];
+  }
   const float largest = fmaxf(run.largest, score);
   const float keep = expf(run.largest - largest);
   const float weight = expf(score - largest);
@@ -40,7 +46,7 @@ __device__ void attend(Running& run, const float* q, const Kv* key, int size, fl
 #pragma unroll
   for (int i = 0; i < kChannels; ++i) {
     if (lane + 32 * i < size)
-      run.out[i] = fmaf(run.out[i], keep, weight * to_f32(value[lane + 32 * i]));
+      run.out[i] = fmaf(run.out[i], keep, weight * unit * to_f32(value[lane + 32 * i]));
   }
 }
 
@@ -67,7 +73,8 @@ __global__ void __launch_bounds__(32 * kWarps) softmax_plain_kernel(SoftmaxParam
     if (page < 0 || page >= p.kv.pages)
       continue;
     const int64_t line = ((page * p.kv.heads + kv_head) * 2) * kBlock + key % kBlock;
-    attend(run, q, static_cast<const Kv*>(p.kv.data) + line * size, size, p.scale);
+    attend(run, q, static_cast<const Kv*>(p.kv.data) + line * size, p.kv.scales + line, size,
+           p.scale);
   }
   float* mine = shared + warp * (size + 2);
 #pragma unroll
@@ -101,7 +108,7 @@ void launch_softmax_plain(const SoftmaxParams& params, cudaStream_t stream) {
   const dim3 grid(static_cast<unsigned>(params.rows.total), static_cast<unsigned>(params.heads));
   const size_t shared = sizeof(float) * kWarps * (static_cast<size_t>(params.kv.size) + 2);
   visit_float(params.q.dtype, [&](auto q) {
-    visit_float(params.kv.dtype, [&](auto kv) {
+    visit_pages(params.kv.dtype, [&](auto kv) {
       visit_float(params.out_type, [&](auto out) {
         softmax_plain_kernel<decltype(q), decltype(kv), decltype(out)>
             <<<grid, 32 * kWarps, shared, stream>>>(params);

@@ -31,6 +31,7 @@ struct RaggedRows {
 struct Pages {
   void* data = nullptr;
   DType dtype = DType::kF32;
+  float* scales = nullptr;         ///< [B, G, 2, 64] for pages of codes, else null
   const int32_t* table = nullptr;  ///< [N, ≥ blocks]
   int64_t table_stride = 0;        ///< elements between sequences
   int64_t blocks = 0;              ///< blocks a sequence may have

@@ -80,6 +80,10 @@ class MirrorBackend final : public Backend {
       return {(*this)(rows.offsets), (*this)(rows.starts)};
     }
 
+    PagedKv operator()(const PagedKv& kv) const {
+      return {(*this)(kv.pages), (*this)(kv.block_table), (*this)(kv.scales)};
+    }
+
     void download() const {
       for (const Range& range : ranges_)
         copy_bytes(range.begin, Device{}, range.copy, device_, range.end - range.begin);
@@ -152,18 +156,15 @@ class MirrorBackend final : public Backend {
   }
   void do_store_kv(const TensorView& k, const TensorView& v, const PagedKv& kv,
                    const Ragged& rows) override {
-    run({k, v, kv.pages, kv.block_table, rows.offsets, rows.starts}, [&](const Call& on) {
-      inner_->store_kv(on(k), on(v), {on(kv.pages), on(kv.block_table)}, on(rows));
-    });
+    run({k, v, kv.pages, kv.block_table, kv.scales, rows.offsets, rows.starts},
+        [&](const Call& on) { inner_->store_kv(on(k), on(v), on(kv), on(rows)); });
   }
   void do_softmax_attention(const SoftmaxArgs& args) override {
-    run({args.q, args.kv.pages, args.kv.block_table, args.rows.offsets, args.rows.starts, args.out},
+    run({args.q, args.kv.pages, args.kv.block_table, args.kv.scales, args.rows.offsets,
+         args.rows.starts, args.out},
         [&](const Call& on) {
-          inner_->softmax_attention({on(args.q),
-                                     {on(args.kv.pages), on(args.kv.block_table)},
-                                     on(args.rows),
-                                     args.scale,
-                                     on(args.out)});
+          inner_->softmax_attention(
+              {on(args.q), on(args.kv), on(args.rows), args.scale, on(args.out)});
         });
   }
   void do_lightning_attention(const LightningArgs& a) override {

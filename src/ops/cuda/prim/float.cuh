@@ -3,6 +3,7 @@
 
 #include <cuda_bf16.h>
 #include <cuda_fp16.h>
+#include <cuda_fp8.h>
 
 #include <cstdint>
 
@@ -22,6 +23,13 @@ __device__ inline float to_f32(__half x) {
   return __half2float(x);
 }
 
+__device__ inline float to_f32(__nv_fp8_e4m3 x) {
+  return __half2float(__half(__nv_cvt_fp8_to_halfraw(x.__x, __NV_E4M3)));
+}
+__device__ inline float to_f32(int8_t x) {
+  return static_cast<float>(x);
+}
+
 template <typename T>
 __device__ T from_f32(float x);
 template <>
@@ -31,6 +39,24 @@ __device__ inline float from_f32<float>(float x) {
 template <>
 __device__ inline bf16 from_f32<bf16>(float x) {
   return __float2bfloat16_rn(x);
+}
+
+/// To nearest, ties to even, the largest code for what is larger.
+template <>
+__device__ inline __nv_fp8_e4m3 from_f32<__nv_fp8_e4m3>(float x) {
+  __nv_fp8_e4m3 code;
+  code.__x = __nv_cvt_float_to_fp8(x, __NV_SATFINITE, __NV_E4M3);
+  return code;
+}
+template <>
+__device__ inline int8_t from_f32<int8_t>(float x) {
+  return static_cast<int8_t>(__float2int_rn(fminf(fmaxf(x, -127.0F), 127.0F)));
+}
+
+/// Whether elements are codes in units of a scale beside them.
+template <typename T>
+constexpr bool is_code() {
+  return sizeof(T) == 1;
 }
 
 /// Four neighbouring elements, moved in one access.
@@ -52,6 +78,18 @@ void visit_float(DType dtype, F&& f) {
     f(bf16{});
   } else {
     f(float{});
+  }
+}
+
+/// The same for what pages of keys and values hold.
+template <typename F>
+void visit_pages(DType dtype, F&& f) {
+  if (dtype == DType::kI8) {
+    f(int8_t{});
+  } else if (dtype == DType::kF8E4M3) {
+    f(__nv_fp8_e4m3{});
+  } else {
+    visit_float(dtype, f);
   }
 }
 
