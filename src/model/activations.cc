@@ -12,8 +12,11 @@ int64_t qkv_width(const ModelConfig& c) {
 }  // namespace
 
 Activations::Activations(const ModelConfig& config, ComputeType type, int64_t rows,
-                         int64_t logit_rows)
+                         int64_t logit_rows, Device device)
     : max_rows(rows), max_logit_rows(logit_rows), compute(type) {
+  const auto tensor = [device](DType dtype, std::initializer_list<int64_t> shape) {
+    return Tensor(dtype, shape, device);
+  };
   const DType c = to_dtype(type);
   const int64_t d = config.hidden_size;
   const int64_t hk = config.attention_size();
@@ -21,29 +24,29 @@ Activations::Activations(const ModelConfig& config, ComputeType type, int64_t ro
   const int64_t a = config.experts_per_token;
   const int64_t f = config.expert_size;
   const int64_t s = rows * a;
-  x = Tensor(DType::kF32, {rows, d});
-  normed = Tensor(DType::kF32, {rows, d});
+  x = tensor(DType::kF32, {rows, d});
+  normed = tensor(DType::kF32, {rows, d});
   if (type != ComputeType::kF32) {
-    input = Tensor(c, {rows, d});
+    input = tensor(c, {rows, d});
   }
-  branch = Tensor(DType::kF32, {rows, d});
-  qkv = Tensor(DType::kF32, {rows, qkv_width(config)});
-  gate = Tensor(DType::kF32, {rows, hk});
-  attended = Tensor(DType::kF32, {rows, hk});
-  gated = Tensor(c, {rows, hk});
-  router_logits = Tensor(DType::kF32, {rows, e});
-  expert_ids = Tensor(DType::kI32, {rows, a});
-  expert_weights = Tensor(DType::kF32, {rows, a});
-  route_order = Tensor(DType::kI32, {s});
-  route_positions = Tensor(DType::kI32, {rows, a});
-  route_offsets = Tensor(DType::kI32, {e + 1});
-  routed = Tensor(c, {s, d});
-  expert_gate = Tensor(DType::kF32, {s, f});
-  expert_up = Tensor(DType::kF32, {s, f});
-  expert_hidden = Tensor(c, {s, f});
-  expert_out = Tensor(DType::kF32, {s, d});
-  logit_x = Tensor(DType::kF32, {logit_rows, d});
-  logits = Tensor(DType::kF32, {logit_rows, config.vocab_size});
+  branch = tensor(DType::kF32, {rows, d});
+  qkv = tensor(DType::kF32, {rows, qkv_width(config)});
+  gate = tensor(DType::kF32, {rows, hk});
+  attended = tensor(DType::kF32, {rows, hk});
+  gated = tensor(c, {rows, hk});
+  router_logits = tensor(DType::kF32, {rows, e});
+  expert_ids = tensor(DType::kI32, {rows, a});
+  expert_weights = tensor(DType::kF32, {rows, a});
+  route_order = tensor(DType::kI32, {s});
+  route_positions = tensor(DType::kI32, {rows, a});
+  route_offsets = tensor(DType::kI32, {e + 1});
+  routed = tensor(c, {s, d});
+  expert_gate = tensor(DType::kF32, {s, f});
+  expert_up = tensor(DType::kF32, {s, f});
+  expert_hidden = tensor(c, {s, f});
+  expert_out = tensor(DType::kF32, {s, d});
+  logit_x = tensor(DType::kF32, {logit_rows, d});
+  logits = tensor(DType::kF32, {logit_rows, config.vocab_size});
 }
 
 int64_t activation_bytes(const ModelConfig& config, ComputeType type, int64_t rows,

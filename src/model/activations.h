@@ -18,7 +18,7 @@ inline DType to_dtype(ComputeType type) {
 struct Activations {
   /// Decides every size from the config. S = max_rows · experts per token.
   Activations(const ModelConfig& config, ComputeType compute, int64_t max_rows,
-              int64_t max_logit_rows);
+              int64_t max_logit_rows, Device device = {});
 
   int64_t max_rows;
   int64_t max_logit_rows;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 
 namespace mm {
 
@@ -30,5 +31,25 @@ void device_free(Device device, void* data) noexcept;
 /// Copies bytes between host and accelerator or within one of them, after everything queued on
 /// that accelerator before; returns when the bytes have arrived. Throws kDevice.
 void copy_bytes(void* to, Device to_device, const void* from, Device from_device, int64_t bytes);
+
+/// Copies host memory, mapped files included, to an accelerator through two pinned buffers: one is
+/// filled while the other is sent.
+class StagedUpload {
+ public:
+  /// Throws kOutOfMemory, kDevice, or kUnsupported in a build without CUDA.
+  explicit StagedUpload(Device device);
+  ~StagedUpload();
+  StagedUpload(const StagedUpload&) = delete;
+  StagedUpload& operator=(const StagedUpload&) = delete;
+
+  /// Returns when `from` may change; the bytes arrive by finish(). Throws kDevice.
+  void add(void* to, const void* from, int64_t bytes);
+  /// Waits for everything. Throws kDevice.
+  void finish();
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
 
 }  // namespace mm

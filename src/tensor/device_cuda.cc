@@ -2,6 +2,8 @@
 // first used, so a program without one starts and counts no device.
 #include <cuda_runtime_api.h>
 
+#include <algorithm>
+#include <array>
 #include <cstring>
 
 #include "base/error.h"
@@ -54,6 +56,60 @@ void copy_bytes(void* to, Device to_device, const void* from, Device from_device
   }
   check(cudaSetDevice(is_host(to_device) ? from_device.index : to_device.index), "cudaSetDevice");
   check(cudaMemcpy(to, from, static_cast<size_t>(bytes), cudaMemcpyDefault), "cudaMemcpy");
+}
+
+struct StagedUpload::Impl {
+  static constexpr int64_t kStageBytes = int64_t{32} << 20;  // long enough for the full rate
+
+  struct Stage {
+    char* data = nullptr;
+    cudaEvent_t sent = nullptr;
+  };
+  std::array<Stage, 2> stages;
+  cudaStream_t stream = nullptr;
+  int64_t next = 0;
+
+  ~Impl() {
+    for (const Stage& stage : stages) {
+      if (stage.sent != nullptr)
+        cudaEventDestroy(stage.sent);
+      cudaFreeHost(stage.data);
+    }
+    if (stream != nullptr)
+      cudaStreamDestroy(stream);
+  }
+
+  void send(char* to, const char* from, int64_t bytes) {
+    const Stage& stage = stages[static_cast<size_t>(next++ % 2)];
+    check(cudaEventSynchronize(stage.sent), "cudaEventSynchronize");
+    std::memcpy(stage.data, from, static_cast<size_t>(bytes));
+    check(
+        cudaMemcpyAsync(to, stage.data, static_cast<size_t>(bytes), cudaMemcpyHostToDevice, stream),
+        "cudaMemcpyAsync");
+    check(cudaEventRecord(stage.sent, stream), "cudaEventRecord");
+  }
+};
+
+StagedUpload::StagedUpload(Device device) : impl_(std::make_unique<Impl>()) {
+  check(cudaSetDevice(device.index), "cudaSetDevice");
+  check(cudaStreamCreate(&impl_->stream), "cudaStreamCreate");
+  for (Impl::Stage& stage : impl_->stages) {
+    if (cudaMallocHost(reinterpret_cast<void**>(&stage.data), Impl::kStageBytes) != cudaSuccess)
+      raise(ErrorKind::kOutOfMemory, "cannot pin {} bytes of host memory", Impl::kStageBytes);
+    check(cudaEventCreateWithFlags(&stage.sent, cudaEventDisableTiming), "cudaEventCreate");
+  }
+}
+
+StagedUpload::~StagedUpload() = default;
+
+void StagedUpload::add(void* to, const void* from, int64_t bytes) {
+  for (int64_t done = 0; done < bytes; done += Impl::kStageBytes)
+    impl_->send(static_cast<char*>(to) + done, static_cast<const char*>(from) + done,
+                std::min(bytes - done, Impl::kStageBytes));
+}
+
+void StagedUpload::finish() {
+  check(cudaStreamSynchronize(impl_->stream), "cudaStreamSynchronize");
 }
 
 }  // namespace mm

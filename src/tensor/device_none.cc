@@ -23,4 +23,14 @@ void copy_bytes(void* to, Device to_device, const void* from, Device from_device
   std::memcpy(to, from, static_cast<size_t>(bytes));
 }
 
+struct StagedUpload::Impl {};
+
+StagedUpload::StagedUpload(Device device) {
+  raise(ErrorKind::kUnsupported, "an upload to cuda:{}: this program was built without CUDA",
+        device.index);
+}
+StagedUpload::~StagedUpload() = default;
+void StagedUpload::add(void*, const void*, int64_t) {}
+void StagedUpload::finish() {}
+
 }  // namespace mm

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
+#include <cstdlib>
 #include <string>
 #include <vector>
 
@@ -13,8 +14,14 @@
 
 namespace mm::testing {
 
+/// The checkout: where it was built, or $MINIMAX_SOURCE_DIR for programs carried elsewhere.
+inline std::string source_folder() {
+  const char* carried = std::getenv("MINIMAX_SOURCE_DIR");
+  return carried != nullptr ? carried : MM_SOURCE_DIR;
+}
+
 inline std::string golden_folder(const std::string& name) {
-  return std::string(MM_SOURCE_DIR) + "/tests/golden/" + name;
+  return source_folder() + "/tests/golden/" + name;
 }
 
 /// One golden case: ids, the rows that have reference logits, and these logits.
