@@ -80,6 +80,7 @@ std::vector<Product> products(const Weights& weights, const Step& step) {
 void bench_large(cudaStream_t stream, std::vector<Row>& rows, const Weights& weights,
                  int64_t tokens) {
   const Step step(tokens);
+  const DeviceArray counter(DType::kI32, 1);
   std::vector<CUtensorMap> x_maps;
   std::vector<DeviceArray> w_maps;
   const std::vector<Product> all = products(weights, step);
@@ -97,6 +98,7 @@ void bench_large(cudaStream_t stream, std::vector<Row>& rows, const Weights& wei
       cuda::launch_grouped_gemm({.offsets = step.offsets.as<int32_t>(),
                                  .weights = w_maps[i].as<CUtensorMap>(),
                                  .out = all[i].out.data(),
+                                 .counter = counter.as<int32_t>(),
                                  .out_type = DType::kBf16,
                                  .rows = step.rows,
                                  .experts = kExperts,

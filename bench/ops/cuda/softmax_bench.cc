@@ -25,8 +25,14 @@ struct Problem {
         offsets(DType::kI32, std::vector<int32_t>{0, static_cast<int32_t>(rows)}),
         starts(DType::kI32, std::vector<int32_t>{static_cast<int32_t>(keys - rows)}) {
     params.q = {q.data(), DType::kBf16, kHeads * kSize, kSize};
-    params.kv = {pages.data(), DType::kBf16, table.as<int32_t>(), blocks, blocks, blocks,
-                 kKvHeads,     kSize};
+    params.kv = {.data = pages.data(),
+                 .dtype = DType::kBf16,
+                 .table = table.as<int32_t>(),
+                 .table_stride = blocks,
+                 .blocks = blocks,
+                 .pages = blocks,
+                 .heads = kKvHeads,
+                 .size = kSize};
     params.rows = {offsets.as<int32_t>(), starts.as<int32_t>(), 1, rows};
     params.heads = kHeads;
     params.scale = 0.0884F;

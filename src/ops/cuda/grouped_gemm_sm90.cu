@@ -1,8 +1,9 @@
 // Work split: persistent blocks, one a multiprocessor; a tile is 128 outputs × up to 256 rows of
 // one expert. The outputs are the 64-row operand of wgmma and the rows of x its columns, whose
-// number may be any multiple of 16: an expert's rows are cut into equal tiles, so 530 rows cost 3 ×
-// 192 and not 5 × 128, and blocks that share weights in L2 keep pace. Tiles are counted from the
-// offsets on the device, rows fastest. Rows behind an expert's end are computed and not stored.
+// number may be any multiple of 8: an expert's rows are cut into equal tiles, so 530 rows cost 3 ×
+// 184 and not 5 × 128, and blocks that share weights in L2 keep pace. Tiles are counted from the
+// offsets on the device, rows fastest, and taken from a counter, because they differ in width. Rows
+// behind an expert's end are computed and not stored.
 //   warps 0-7   two warpgroups, 64 outputs each: up to 128 sums a thread
 //   warps 8-11  one thread feeds the copy engine
 // Shared memory: 4 stages of w [128 × 64] 16 KiB and x [256 × 64] 32 KiB: 192 KiB.
@@ -24,16 +25,12 @@ constexpr int kTileRows = 256;
 constexpr int kTileOutputs = kWeightBox;
 constexpr int kDepth = 64;
 constexpr int kStages = 4;
+constexpr int kNotes = 2;
 constexpr int kThreads = 384;
 
 struct Stage {
   char w[kTileOutputs * 128];  // [output][64] bf16, swizzled
   char x[kTileRows * 128];     // [row][64] bf16, swizzled
-};
-
-struct Shared {
-  Stage stages[kStages];
-  uint64_t full[kStages], empty[kStages];
 };
 
 struct Tile {
@@ -44,34 +41,74 @@ struct Tile {
   int output;     // first one
 };
 
-// A width of wgmma for `rows` rows, at most 256: multiples of 32 to 128, of 16 beyond.
+struct Shared {
+  Stage stages[kStages];
+  Tile notes[kNotes];  // from the producer to the others
+  uint64_t full[kStages], empty[kStages];
+  uint64_t note_full[kNotes], note_empty[kNotes];
+};
+
+// A width of wgmma for `rows` rows, at most 256: multiples of 32 to 128, of 8 beyond.
 __device__ int width_for(int rows) {
-  const int step = rows <= 128 ? 32 : 16;
+  const int step = rows <= 128 ? 32 : 8;
   return (rows + step - 1) / step * step;
 }
 
-__device__ Tile find_tile(const GroupedGemmParams& p, int64_t index) {
-  const int across = (p.n + kTileOutputs - 1) / kTileOutputs;
-  for (int e = 0; e < p.experts; ++e) {
-    const int64_t begin = p.offsets == nullptr ? 0 : p.offsets[e];
-    const int64_t end = p.offsets == nullptr ? p.rows : p.offsets[e + 1];
-    const int64_t high = (end - begin + kTileRows - 1) / kTileRows;
-    if (index < high * across) {
-      const int width = width_for(static_cast<int>((end - begin + high - 1) / high));
-      const int64_t first = begin + index % high * width;
-      const int64_t rows = max(min(end - first, static_cast<int64_t>(width)), int64_t{0});
-      return {e, first, static_cast<int>(rows), width,
-              static_cast<int>(index / high) * kTileOutputs};
+// Finds tiles whose numbers ascend: each search goes on where the last one ended.
+class TileWalk {
+ public:
+  __device__ explicit TileWalk(const GroupedGemmParams& params)
+      : p_(params), across_((params.n + kTileOutputs - 1) / kTileOutputs) {}
+
+  __device__ Tile find(int64_t index) {
+    for (; expert_ < p_.experts; ++expert_) {
+      const int64_t begin = p_.offsets == nullptr ? 0 : p_.offsets[expert_];
+      const int64_t end = p_.offsets == nullptr ? p_.rows : p_.offsets[expert_ + 1];
+      const auto rows = static_cast<int>(end - begin);
+      const int high = (rows + kTileRows - 1) / kTileRows;
+      const auto local = static_cast<int>(index - before_);
+      if (local < high * across_) {
+        const int width = width_for((rows + high - 1) / high);
+        const int skipped = local % high * width;
+        return {expert_, begin + skipped, max(min(rows - skipped, width), 0), width,
+                local / high * kTileOutputs};
+      }
+      before_ += high * across_;
     }
-    index -= high * across;
+    return {-1, 0, 0, 0, 0};
   }
-  return {-1, 0, 0, 0, 0};
+  /// Tiles of all experts, once find() has come to their end.
+  __device__ int64_t total() const { return before_; }
+
+ private:
+  const GroupedGemmParams& p_;
+  int across_;
+  int expert_ = 0;
+  int64_t before_ = 0;  // tiles of the experts before
+};
+
+// The next tile of this block: whoever is free takes the next number. The block that takes the last
+// one of all, which is none, leaves the counter as it found it.
+__device__ Tile take_tile(const GroupedGemmParams& p, TileWalk& walk, int64_t& index) {
+  const Tile tile = walk.find(index);
+  if (tile.expert >= 0)
+    return tile;
+  if (index - gridDim.x == walk.total() - 1)
+    *p.counter = 0;
+  return tile;
 }
 
 __device__ void produce(Shared& s, const GroupedGemmParams& p, const CUtensorMap* x) {
   RingPlace at;
-  for (int64_t index = blockIdx.x;; index += gridDim.x) {
-    const Tile tile = find_tile(p, index);
+  RingPlace note;
+  TileWalk walk(p);
+  int64_t index = blockIdx.x;
+  for (;;) {
+    const Tile tile = take_tile(p, walk, index);
+    barrier_wait(&s.note_empty[note.stage], note.parity ^ 1U);
+    s.notes[note.stage] = tile;
+    barrier_arrive(&s.note_full[note.stage]);
+    note.advance(kNotes);
     if (tile.expert < 0)
       return;
     const CUtensorMap* w = p.weights + tile.expert;
@@ -88,6 +125,7 @@ __device__ void produce(Shared& s, const GroupedGemmParams& p, const CUtensorMap
                     static_cast<int>(tile.first) + box * kRowBox);
       at.advance(kStages);
     }
+    index = gridDim.x + atomicAdd(p.counter, 1);  // its wait hides behind the stages just queued
   }
 }
 
@@ -163,8 +201,12 @@ __device__ void run_tile(Shared& s, const GroupedGemmParams& p, const Tile& tile
 template <typename Out>
 __device__ void consume(Shared& s, const GroupedGemmParams& p, int group) {
   RingPlace at;
-  for (int64_t index = blockIdx.x;; index += gridDim.x) {
-    const Tile tile = find_tile(p, index);
+  RingPlace note;
+  for (;;) {
+    barrier_wait(&s.note_full[note.stage], note.parity);
+    const Tile tile = s.notes[note.stage];
+    barrier_arrive_warp(&s.note_empty[note.stage]);
+    note.advance(kNotes);
     if (tile.expert < 0)
       return;
     switch (__shfl_sync(kWholeWarp, tile.width, 0)) {
@@ -176,13 +218,21 @@ __device__ void consume(Shared& s, const GroupedGemmParams& p, int group) {
       MM_WIDTH(64)
       MM_WIDTH(96)
       MM_WIDTH(128)
+      MM_WIDTH(136)
       MM_WIDTH(144)
+      MM_WIDTH(152)
       MM_WIDTH(160)
+      MM_WIDTH(168)
       MM_WIDTH(176)
+      MM_WIDTH(184)
       MM_WIDTH(192)
+      MM_WIDTH(200)
       MM_WIDTH(208)
+      MM_WIDTH(216)
       MM_WIDTH(224)
+      MM_WIDTH(232)
       MM_WIDTH(240)
+      MM_WIDTH(248)
       MM_WIDTH(256)
 #undef MM_WIDTH
       default:
@@ -200,6 +250,10 @@ __global__ void __launch_bounds__(kThreads, 1)
     for (int i = 0; i < kStages; ++i) {
       barrier_init(&s.full[i], 1);
       barrier_init(&s.empty[i], 8);
+    }
+    for (int i = 0; i < kNotes; ++i) {
+      barrier_init(&s.note_full[i], 1);
+      barrier_init(&s.note_empty[i], 8);
     }
     barrier_init_fence();
   }

@@ -15,6 +15,7 @@ struct GroupedGemmParams {
   const int32_t* offsets = nullptr;      ///< [experts + 1], or null: one expert has every row
   const CUtensorMap* weights = nullptr;  ///< [experts], of [N, K] bf16, boxes of kWeightBox rows
   void* out = nullptr;                   ///< [rows, N] bf16 or f32, aligned to 16 bytes, written
+  int32_t* counter = nullptr;            ///< one word, 0 before and after
   DType out_type = DType::kBf16;
   int64_t rows = 0;  ///< S
   int experts = 0;   ///< at most kMaxGemmExperts

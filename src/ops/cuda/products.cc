@@ -28,7 +28,8 @@ bool fits_grouped_gemm(const LinearParams& p, const ExpertWeights& weights) {
 
 }  // namespace
 
-Products::Products(const ProductOptions& options) : options_(options) {
+Products::Products(const ProductOptions& options)
+    : options_(options), counter_(sizeof(int32_t), options.device) {
   if (options.vendor_blas && !options.plain)
     blas_ = BlasLt::open(options.device);
 }
@@ -68,6 +69,7 @@ bool Products::run_fast(const LinearParams& p, const ExpertWeights& weights, cud
   launch_grouped_gemm({.offsets = p.offsets,
                        .weights = static_cast<const CUtensorMap*>(weight_maps(weights, p)),
                        .out = p.out,
+                       .counter = static_cast<int32_t*>(counter_.data()),
                        .out_type = p.out_type,
                        .rows = p.rows,
                        .experts = p.experts,

@@ -40,6 +40,7 @@ class Products {
 
   ProductOptions options_;
   std::unique_ptr<BlasLt> blas_;
+  Buffer counter_;                                   ///< of tiles taken, zero between launches
   std::map<std::vector<const void*>, Buffer> maps_;  ///< by the weights' addresses and sizes
 };
 

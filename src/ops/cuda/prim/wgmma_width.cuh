@@ -10,101 +10,107 @@ namespace mm::cuda {
 template <int N>
 __device__ void wgmma_width(float (&d)[N / 2], uint64_t a, uint64_t b, int add);
 
-#define MM_R0 "%0, %1, %2, %3, %4, %5, %6, %7"
-#define MM_R1 "%8, %9, %10, %11, %12, %13, %14, %15"
-#define MM_R2 "%16, %17, %18, %19, %20, %21, %22, %23"
-#define MM_R3 "%24, %25, %26, %27, %28, %29, %30, %31"
-#define MM_R4 "%32, %33, %34, %35, %36, %37, %38, %39"
-#define MM_R5 "%40, %41, %42, %43, %44, %45, %46, %47"
-#define MM_R6 "%48, %49, %50, %51, %52, %53, %54, %55"
-#define MM_R7 "%56, %57, %58, %59, %60, %61, %62, %63"
-#define MM_R8 "%64, %65, %66, %67, %68, %69, %70, %71"
-#define MM_R9 "%72, %73, %74, %75, %76, %77, %78, %79"
-#define MM_R10 "%80, %81, %82, %83, %84, %85, %86, %87"
-#define MM_R11 "%88, %89, %90, %91, %92, %93, %94, %95"
-#define MM_R12 "%96, %97, %98, %99, %100, %101, %102, %103"
-#define MM_R13 "%104, %105, %106, %107, %108, %109, %110, %111"
-#define MM_R14 "%112, %113, %114, %115, %116, %117, %118, %119"
-#define MM_R15 "%120, %121, %122, %123, %124, %125, %126, %127"
-#define MM_D(i)                                                                       \
-  "+f"(d[8 * (i)]), "+f"(d[8 * (i) + 1]), "+f"(d[8 * (i) + 2]), "+f"(d[8 * (i) + 3]), \
-      "+f"(d[8 * (i) + 4]), "+f"(d[8 * (i) + 5]), "+f"(d[8 * (i) + 6]), "+f"(d[8 * (i) + 7])
-#define MM_REGS1 MM_R0
+// clang-format off
+// Registers of an accumulator and their operands, four by four.
+#define MM_D(i) "+f"(d[4 * (i)]), "+f"(d[4 * (i) + 1]), "+f"(d[4 * (i) + 2]), "+f"(d[4 * (i) + 3])
+#define MM_REGS1 "%0, %1, %2, %3"
 #define MM_OUTS1 MM_D(0)
-#define MM_REGS2 MM_REGS1 ", " MM_R1
+#define MM_REGS2 MM_REGS1 ", %4, %5, %6, %7"
 #define MM_OUTS2 MM_OUTS1, MM_D(1)
-#define MM_REGS3 MM_REGS2 ", " MM_R2
+#define MM_REGS3 MM_REGS2 ", %8, %9, %10, %11"
 #define MM_OUTS3 MM_OUTS2, MM_D(2)
-#define MM_REGS4 MM_REGS3 ", " MM_R3
+#define MM_REGS4 MM_REGS3 ", %12, %13, %14, %15"
 #define MM_OUTS4 MM_OUTS3, MM_D(3)
-#define MM_REGS5 MM_REGS4 ", " MM_R4
+#define MM_REGS5 MM_REGS4 ", %16, %17, %18, %19"
 #define MM_OUTS5 MM_OUTS4, MM_D(4)
-#define MM_REGS6 MM_REGS5 ", " MM_R5
+#define MM_REGS6 MM_REGS5 ", %20, %21, %22, %23"
 #define MM_OUTS6 MM_OUTS5, MM_D(5)
-#define MM_REGS7 MM_REGS6 ", " MM_R6
+#define MM_REGS7 MM_REGS6 ", %24, %25, %26, %27"
 #define MM_OUTS7 MM_OUTS6, MM_D(6)
-#define MM_REGS8 MM_REGS7 ", " MM_R7
+#define MM_REGS8 MM_REGS7 ", %28, %29, %30, %31"
 #define MM_OUTS8 MM_OUTS7, MM_D(7)
-#define MM_REGS9 MM_REGS8 ", " MM_R8
+#define MM_REGS9 MM_REGS8 ", %32, %33, %34, %35"
 #define MM_OUTS9 MM_OUTS8, MM_D(8)
-#define MM_REGS10 MM_REGS9 ", " MM_R9
+#define MM_REGS10 MM_REGS9 ", %36, %37, %38, %39"
 #define MM_OUTS10 MM_OUTS9, MM_D(9)
-#define MM_REGS11 MM_REGS10 ", " MM_R10
+#define MM_REGS11 MM_REGS10 ", %40, %41, %42, %43"
 #define MM_OUTS11 MM_OUTS10, MM_D(10)
-#define MM_REGS12 MM_REGS11 ", " MM_R11
+#define MM_REGS12 MM_REGS11 ", %44, %45, %46, %47"
 #define MM_OUTS12 MM_OUTS11, MM_D(11)
-#define MM_REGS13 MM_REGS12 ", " MM_R12
+#define MM_REGS13 MM_REGS12 ", %48, %49, %50, %51"
 #define MM_OUTS13 MM_OUTS12, MM_D(12)
-#define MM_REGS14 MM_REGS13 ", " MM_R13
+#define MM_REGS14 MM_REGS13 ", %52, %53, %54, %55"
 #define MM_OUTS14 MM_OUTS13, MM_D(13)
-#define MM_REGS15 MM_REGS14 ", " MM_R14
+#define MM_REGS15 MM_REGS14 ", %56, %57, %58, %59"
 #define MM_OUTS15 MM_OUTS14, MM_D(14)
-#define MM_REGS16 MM_REGS15 ", " MM_R15
+#define MM_REGS16 MM_REGS15 ", %60, %61, %62, %63"
 #define MM_OUTS16 MM_OUTS15, MM_D(15)
+#define MM_REGS17 MM_REGS16 ", %64, %65, %66, %67"
+#define MM_OUTS17 MM_OUTS16, MM_D(16)
+#define MM_REGS18 MM_REGS17 ", %68, %69, %70, %71"
+#define MM_OUTS18 MM_OUTS17, MM_D(17)
+#define MM_REGS19 MM_REGS18 ", %72, %73, %74, %75"
+#define MM_OUTS19 MM_OUTS18, MM_D(18)
+#define MM_REGS20 MM_REGS19 ", %76, %77, %78, %79"
+#define MM_OUTS20 MM_OUTS19, MM_D(19)
+#define MM_REGS21 MM_REGS20 ", %80, %81, %82, %83"
+#define MM_OUTS21 MM_OUTS20, MM_D(20)
+#define MM_REGS22 MM_REGS21 ", %84, %85, %86, %87"
+#define MM_OUTS22 MM_OUTS21, MM_D(21)
+#define MM_REGS23 MM_REGS22 ", %88, %89, %90, %91"
+#define MM_OUTS23 MM_OUTS22, MM_D(22)
+#define MM_REGS24 MM_REGS23 ", %92, %93, %94, %95"
+#define MM_OUTS24 MM_OUTS23, MM_D(23)
+#define MM_REGS25 MM_REGS24 ", %96, %97, %98, %99"
+#define MM_OUTS25 MM_OUTS24, MM_D(24)
+#define MM_REGS26 MM_REGS25 ", %100, %101, %102, %103"
+#define MM_OUTS26 MM_OUTS25, MM_D(25)
+#define MM_REGS27 MM_REGS26 ", %104, %105, %106, %107"
+#define MM_OUTS27 MM_OUTS26, MM_D(26)
+#define MM_REGS28 MM_REGS27 ", %108, %109, %110, %111"
+#define MM_OUTS28 MM_OUTS27, MM_D(27)
+#define MM_REGS29 MM_REGS28 ", %112, %113, %114, %115"
+#define MM_OUTS29 MM_OUTS28, MM_D(28)
+#define MM_REGS30 MM_REGS29 ", %116, %117, %118, %119"
+#define MM_OUTS30 MM_OUTS29, MM_D(29)
+#define MM_REGS31 MM_REGS30 ", %120, %121, %122, %123"
+#define MM_OUTS31 MM_OUTS30, MM_D(30)
+#define MM_REGS32 MM_REGS31 ", %124, %125, %126, %127"
+#define MM_OUTS32 MM_OUTS31, MM_D(31)
 
-// N outputs wide, 8 C of them a thread; the operands' places follow them.
-#define MM_WGMMA(N, C, A, B, P)                                                              \
-  template <>                                                                                \
-  __device__ inline void wgmma_width<N>(float(&d)[N / 2], uint64_t a, uint64_t b, int add) { \
-    asm volatile("{\n.reg .pred p;\nsetp.ne.b32 p, %" #P                                     \
-                 ", 0;\n"                                                                    \
-                 "wgmma.mma_async.sync.aligned.m64n" #N "k16.f32.bf16.bf16 {" MM_REGS##C     \
-                 "}, %" #A ", %" #B ", p, 1, 1, 0, 0;\n}\n"                                  \
-                 : MM_OUTS##C                                                                \
-                 : "l"(a), "l"(b), "r"(add));                                                \
+// N outputs wide, 4 C of them a thread; the operands' places follow them.
+#define MM_WGMMA(N, C, A, B, P)                                                                \
+  template <>                                                                                  \
+  __device__ inline void wgmma_width<N>(float (&d)[N / 2], uint64_t a, uint64_t b, int add) {  \
+    asm volatile(                                                                              \
+        "{\n.reg .pred p;\nsetp.ne.b32 p, %" #P ", 0;\n"                                       \
+        "wgmma.mma_async.sync.aligned.m64n" #N "k16.f32.bf16.bf16 {" MM_REGS##C "}, %" #A      \
+        ", %" #B ", p, 1, 1, 0, 0;\n}\n"                                                       \
+        : MM_OUTS##C                                                                           \
+        : "l"(a), "l"(b), "r"(add));                                                           \
   }
-
-MM_WGMMA(32, 2, 16, 17, 18)
-MM_WGMMA(64, 4, 32, 33, 34)
-MM_WGMMA(96, 6, 48, 49, 50)
-MM_WGMMA(128, 8, 64, 65, 66)
-MM_WGMMA(144, 9, 72, 73, 74)
-MM_WGMMA(160, 10, 80, 81, 82)
-MM_WGMMA(176, 11, 88, 89, 90)
-MM_WGMMA(192, 12, 96, 97, 98)
-MM_WGMMA(208, 13, 104, 105, 106)
-MM_WGMMA(224, 14, 112, 113, 114)
-MM_WGMMA(240, 15, 120, 121, 122)
-MM_WGMMA(256, 16, 128, 129, 130)
-
+MM_WGMMA(32, 4, 16, 17, 18)
+MM_WGMMA(64, 8, 32, 33, 34)
+MM_WGMMA(96, 12, 48, 49, 50)
+MM_WGMMA(128, 16, 64, 65, 66)
+MM_WGMMA(136, 17, 68, 69, 70)
+MM_WGMMA(144, 18, 72, 73, 74)
+MM_WGMMA(152, 19, 76, 77, 78)
+MM_WGMMA(160, 20, 80, 81, 82)
+MM_WGMMA(168, 21, 84, 85, 86)
+MM_WGMMA(176, 22, 88, 89, 90)
+MM_WGMMA(184, 23, 92, 93, 94)
+MM_WGMMA(192, 24, 96, 97, 98)
+MM_WGMMA(200, 25, 100, 101, 102)
+MM_WGMMA(208, 26, 104, 105, 106)
+MM_WGMMA(216, 27, 108, 109, 110)
+MM_WGMMA(224, 28, 112, 113, 114)
+MM_WGMMA(232, 29, 116, 117, 118)
+MM_WGMMA(240, 30, 120, 121, 122)
+MM_WGMMA(248, 31, 124, 125, 126)
+MM_WGMMA(256, 32, 128, 129, 130)
 #undef MM_WGMMA
 #undef MM_D
-#undef MM_R0
-#undef MM_R1
-#undef MM_R2
-#undef MM_R3
-#undef MM_R4
-#undef MM_R5
-#undef MM_R6
-#undef MM_R7
-#undef MM_R8
-#undef MM_R9
-#undef MM_R10
-#undef MM_R11
-#undef MM_R12
-#undef MM_R13
-#undef MM_R14
-#undef MM_R15
 #undef MM_REGS1
 #undef MM_OUTS1
 #undef MM_REGS2
@@ -137,5 +143,38 @@ MM_WGMMA(256, 16, 128, 129, 130)
 #undef MM_OUTS15
 #undef MM_REGS16
 #undef MM_OUTS16
+#undef MM_REGS17
+#undef MM_OUTS17
+#undef MM_REGS18
+#undef MM_OUTS18
+#undef MM_REGS19
+#undef MM_OUTS19
+#undef MM_REGS20
+#undef MM_OUTS20
+#undef MM_REGS21
+#undef MM_OUTS21
+#undef MM_REGS22
+#undef MM_OUTS22
+#undef MM_REGS23
+#undef MM_OUTS23
+#undef MM_REGS24
+#undef MM_OUTS24
+#undef MM_REGS25
+#undef MM_OUTS25
+#undef MM_REGS26
+#undef MM_OUTS26
+#undef MM_REGS27
+#undef MM_OUTS27
+#undef MM_REGS28
+#undef MM_OUTS28
+#undef MM_REGS29
+#undef MM_OUTS29
+#undef MM_REGS30
+#undef MM_OUTS30
+#undef MM_REGS31
+#undef MM_OUTS31
+#undef MM_REGS32
+#undef MM_OUTS32
+// clang-format on
 
 }  // namespace mm::cuda
