@@ -26,7 +26,9 @@ check_cuda() {
     say "cuda: no nvcc in PATH or /usr/local/cuda/bin; not compiled"
     return
   fi
-  quietly build/log/cuda.log "cuda build ($nvcc)" build cuda --target mm_ops_cuda_test
+  quietly build/log/cuda.log "cuda build ($nvcc)" \
+    build cuda --target mm_ops_cuda_test mm_model_cuda_test mm_cuda_bench
+  tools/check_ptxas.py build/cuda
   ctest --preset cuda -L cuda --output-junit "$PWD/build/results/cuda.xml"
 }
 
