@@ -1,11 +1,10 @@
-// One block a row of the step; a warp takes the keys or the values of one kv head. No shared memory.
-// Limited by memory, and tiny next to the products around it.
-#include "ops/cuda/store_kv.h"
-
+// One block a row of the step; a warp takes the keys or the values of one kv head. No shared
+// memory. Limited by memory, and tiny next to the products around it.
 #include "ops/cuda/check.h"
 #include "ops/cuda/prim/float.cuh"
 #include "ops/cuda/prim/ragged.cuh"
 #include "ops/cuda/prim/reduce.cuh"
+#include "ops/cuda/store_kv.h"
 
 namespace mm::cuda {
 namespace {
@@ -54,8 +53,8 @@ __global__ void __launch_bounds__(32 * kWarps) store_kv_kernel(StoreKvParams p) 
   const int size = p.kv.size;
   for (int i = static_cast<int>(threadIdx.x / 32); i < 2 * p.kv.heads; i += kWarps) {
     const HeadRows& rows = i % 2 == 0 ? p.k : p.v;
-    const In* from = static_cast<const In*>(rows.data) + row * rows.row_stride +
-                     i / 2 * rows.head_stride;
+    const In* from =
+        static_cast<const In*>(rows.data) + row * rows.row_stride + i / 2 * rows.head_stride;
     const int64_t line = (page * 2 * p.kv.heads + i) * kBlock + position % kBlock;
     Out* to = static_cast<Out*>(p.kv.data) + line * size;
     float unit = 1;
