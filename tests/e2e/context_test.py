@@ -231,7 +231,8 @@ class Crashes(ContextTest):
         made = self.create()
         self.assertTrue(made["finished"])
         self.assertGreater(resumed, 0)
-        self.assertGreaterEqual(made["cached_tokens"], resumed // 256 * 256)
+        if made["computed_tokens"] > 0:  # a fast machine may have come to the end before
+            self.assertGreaterEqual(made["cached_tokens"], resumed // 256 * 256)
         got = self.ask("book")
         self.context("rm", "book")
         self.create()
