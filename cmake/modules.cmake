@@ -3,7 +3,9 @@
 # have a library of their own (src/ops/cuda/CMakeLists.txt), which exists only with MM_CUDA.
 function(mm_module name)
   cmake_parse_arguments(ARG "" "" "DEPENDS;LIBRARIES;EXCLUDE" ${ARGN})
-  file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/${name}/*.cc)
+  # Relative paths: the name of a folder above the checkout must not decide what is built.
+  file(GLOB_RECURSE sources RELATIVE ${CMAKE_CURRENT_SOURCE_DIR} CONFIGURE_DEPENDS
+    ${CMAKE_CURRENT_SOURCE_DIR}/${name}/*.cc)
   list(FILTER sources EXCLUDE REGEX "/cuda/")
   foreach(pattern ${ARG_EXCLUDE})
     list(FILTER sources EXCLUDE REGEX ${pattern})
@@ -24,7 +26,8 @@ endfunction()
 # label slow; sanitizer runs leave those out.
 function(mm_test name)
   cmake_parse_arguments(ARG "" "LABEL" "LIBRARIES" ${ARGN})
-  file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/${name}/*_test.cc)
+  file(GLOB_RECURSE sources RELATIVE ${CMAKE_CURRENT_SOURCE_DIR} CONFIGURE_DEPENDS
+    ${CMAKE_CURRENT_SOURCE_DIR}/${name}/*_test.cc)
   if(NOT ARG_LABEL)
     set(ARG_LABEL cpu)
   endif()
