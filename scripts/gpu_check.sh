@@ -37,7 +37,7 @@ fi
 for program in mm_ops_cuda_test mm_model_cuda_test mm_cuda_bench; do
   [ -x "$binaries/$program" ] || die "$binaries/$program is missing or not executable"
 done
-export MINIMAX_SOURCE_DIR=$PWD
+export MINIMAX_SOURCE_DIR=${MINIMAX_SOURCE_DIR:-$PWD}
 export LD_LIBRARY_PATH=${LD_LIBRARY_PATH:-}:/usr/local/cuda/lib64
 mkdir -p "$results" build/log
 

@@ -1,0 +1,92 @@
+// Choices made on the host, which need no device.
+#include <gtest/gtest.h>
+
+#include "ops/cuda/lightning_decode.h"
+#include "ops/cuda/lightning_prefill_sm90.h"
+#include "ops/cuda/skinny_linear.h"
+#include "ops/cuda/softmax_decode.h"
+#include "ops/cuda/softmax_prefill_sm90.h"
+
+namespace mm::cuda {
+namespace {
+
+// Addresses are only looked at: never read.
+void* address(uintptr_t value) {
+  return reinterpret_cast<void*>(value);
+}
+
+SoftmaxParams softmax(int64_t rows, int64_t blocks) {
+  SoftmaxParams params;
+  params.kv.dtype = DType::kBf16;
+  params.kv.data = address(4096);
+  params.kv.size = 128;
+  params.kv.heads = 8;
+  params.kv.blocks = blocks;
+  params.heads = 64;
+  params.rows.total = rows;
+  params.rows.sequences = 1;
+  return params;
+}
+
+TEST(SoftmaxDecodeConfig, FillsTheDeviceButNotWithCrumbs) {
+  EXPECT_EQ(config_softmax_decode(softmax(1, 16'384), 132).splits, 33);  // 8 heads × 33 = 2 × 132
+  EXPECT_EQ(config_softmax_decode(softmax(1, 8), 132).splits, 2);        // 4 pages each
+  EXPECT_EQ(config_softmax_decode(softmax(1, 1), 132).splits, 1);
+  EXPECT_EQ(config_softmax_decode(softmax(64, 16'384), 132).splits, 1);
+  const SoftmaxDecodeConfig config = config_softmax_decode(softmax(3, 16'384), 132);
+  EXPECT_EQ(config.workspace_bytes, int64_t{3} * 8 * config.splits * 8 * 130 * 4);
+}
+
+TEST(SoftmaxConfig, FastKernelsWantBf16PagesOfTheirSize) {
+  SoftmaxParams params = softmax(1, 4);
+  EXPECT_TRUE(fits_softmax_decode(params));
+  EXPECT_TRUE(fits_softmax_prefill(params));
+  params.heads = 72;  // nine a key/value head
+  EXPECT_FALSE(fits_softmax_decode(params));
+  EXPECT_TRUE(fits_softmax_prefill(params));
+  params = softmax(1, 4);
+  params.kv.dtype = DType::kF8E4M3;
+  EXPECT_FALSE(fits_softmax_decode(params));
+  EXPECT_FALSE(fits_softmax_prefill(params));
+  params = softmax(1, 4);
+  params.kv.size = 64;
+  EXPECT_FALSE(fits_softmax_decode(params));
+  EXPECT_FALSE(fits_softmax_prefill(params));
+}
+
+TEST(LightningConfig, FastKernelsWantAlignedRowsOfTheirSize) {
+  LightningParams params;
+  params.q = params.k = params.v = {address(4096), DType::kBf16, 24'576, 384};
+  params.tail_type = DType::kBf16;
+  params.size = 128;
+  EXPECT_TRUE(fits_lightning_prefill(params));
+  EXPECT_TRUE(fits_lightning_decode(params));
+  params.k.data = address(4098);
+  EXPECT_FALSE(fits_lightning_prefill(params));
+  EXPECT_FALSE(fits_lightning_decode(params));
+  params.k = params.q;
+  params.v.row_stride = 24'577;
+  EXPECT_FALSE(fits_lightning_prefill(params));
+  params.v = params.q;
+  params.tail_type = DType::kF32;  // f32 computation: operands must not be rounded
+  EXPECT_FALSE(fits_lightning_prefill(params));
+  EXPECT_TRUE(fits_lightning_decode(params));
+}
+
+TEST(SkinnyLinearConfig, IsForFewRowsAnExpert) {
+  LinearParams params;
+  params.x = address(4096);
+  params.x_type = DType::kBf16;
+  params.shape = {WeightKind::kBf16, 0, 9216, 6144};
+  params.experts = 32;
+  params.rows = 128;
+  EXPECT_TRUE(fits_skinny_linear(params));
+  EXPECT_TRUE(prefers_skinny_linear(params));
+  params.rows = 4096;
+  EXPECT_FALSE(prefers_skinny_linear(params));
+  params.shape.kind = WeightKind::kInt8;
+  EXPECT_FALSE(fits_skinny_linear(params));
+}
+
+}  // namespace
+}  // namespace mm::cuda
