@@ -7,8 +7,7 @@
 //   warps 0-7   two warpgroups, 64 outputs each: up to 128 sums a thread
 //   warps 8-11  one thread feeds the copy engine
 // Shared memory: 4 stages of w [128 × 64] 16 KiB and x [256 × 64] 32 KiB: 192 KiB.
-// No clusters: sharing a tile's operands between two blocks by multicast ties them together and
-// ran at 0.65 of this speed.
+// No clusters: sharing an operand between two blocks by multicast ran at 0.65 of this speed.
 // Expected limit: the tensor cores from about 270 rows an expert, memory below.
 #include "ops/cuda/check.h"
 #include "ops/cuda/grouped_gemm_sm90.h"
