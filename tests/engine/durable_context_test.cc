@@ -8,9 +8,6 @@
 #include <vector>
 
 #include "base/error.h"
-#include "base/rng.h"
-#include "engine/runner.h"
-#include "model/weights.h"
 #include "tests/engine/golden.h"
 
 namespace mm {
@@ -20,20 +17,12 @@ using Ids = std::vector<int32_t>;
 
 constexpr const char* kHash = "0123456789abcdef0123456789abcdef";
 
-Ids random_ids(int64_t count, int64_t vocab, uint64_t seed) {
-  Ids ids;
-  for (int64_t n = 0; n < count; ++n) {
-    const uint32_t word = philox(seed, 11, static_cast<uint64_t>(n))[0];
-    ids.push_back(static_cast<int32_t>(word % static_cast<uint32_t>(vocab)));
-  }
-  return ids;
-}
+using testing::random_ids;
 
 class DurableContextTest : public ::testing::TestWithParam<std::string> {
  protected:
   DurableContextTest()
-      : model_(load_model(GetParam() == "mini" ? std::string(MM_SOURCE_DIR) + "/models/mini"
-                                               : testing::golden_folder(GetParam()))),
+      : model_(testing::load_named_model(GetParam())),
         root_(std::filesystem::temp_directory_path() /
               ("mm_durable_" + std::to_string(::getpid()) + "_" + GetParam())),
         store_(root_.string()) {}

@@ -19,7 +19,7 @@
 namespace mm {
 namespace {
 
-using testing::golden_folder;
+using testing::random_ids;
 using Ids = std::vector<int32_t>;
 
 /// What a request drew, with the logits of every draw.
@@ -56,21 +56,10 @@ void run_all(Engine& engine) {
   }
 }
 
-/// Token n of a text that many prompts share.
-Ids text(int64_t count, int32_t vocab, uint64_t seed = 1) {
-  Ids ids;
-  for (int64_t n = 0; n < count; ++n) {
-    const uint32_t word = philox(seed, 7, static_cast<uint64_t>(n))[0];
-    ids.push_back(static_cast<int32_t>(word % static_cast<uint32_t>(vocab)));
-  }
-  return ids;
-}
-
 class EngineTest : public ::testing::TestWithParam<std::string> {
  protected:
   EngineTest()
-      : model_(load_model(GetParam() == "mini" ? std::string(MM_SOURCE_DIR) + "/models/mini"
-                                               : golden_folder(GetParam()))),
+      : model_(testing::load_named_model(GetParam())),
         vocab_(static_cast<int32_t>(model_.config.vocab_size)) {}
 
   EngineOptions options(int sequences = 4, int64_t tokens = 192) const {
@@ -139,7 +128,7 @@ TEST_P(EngineTest, BatchEqualsSingle) {
   std::vector<Ids> prompts;
   std::vector<Drawn> drawn(lengths.size());
   for (size_t i = 0; i < lengths.size(); ++i) {
-    prompts.push_back(text(lengths[i], vocab_, i));
+    prompts.push_back(random_ids(lengths[i], vocab_, i));
     engine.submit(make_request(prompts[i], 5 + static_cast<int64_t>(i), drawn[i]));
   }
   run_all(engine);
@@ -151,7 +140,7 @@ TEST_P(EngineTest, BatchEqualsSingle) {
 }
 
 TEST_P(EngineTest, ChunkedEqualsWhole) {
-  const Ids prompt = text(400, vocab_);
+  const Ids prompt = random_ids(400, vocab_);
   for (const int64_t chunk : {65, 100, 128, 1000}) {
     Engine engine(model_, options(1, chunk));
     expect_cold(ask(engine, prompt), prompt);
@@ -159,13 +148,13 @@ TEST_P(EngineTest, ChunkedEqualsWhole) {
 }
 
 TEST_P(EngineTest, CachedEqualsColdAroundEveryEdge) {
-  const Ids whole = text(600, vocab_);
+  const Ids whole = random_ids(600, vocab_);
   for (const int64_t at : {1, 63, 64, 65, 127, 128, 129, 191, 192, 255, 256, 257, 511, 512, 513}) {
     SCOPED_TRACE(at);
     Engine engine(model_, options());
     ask(engine, whole, 2);
     Ids branch(whole.begin(), whole.begin() + at);
-    const Ids rest = text(90, vocab_, 99);
+    const Ids rest = random_ids(90, vocab_, 99);
     branch.insert(branch.end(), rest.begin(), rest.end());
     for (int repeat = 0; repeat < 2; ++repeat) {
       const Drawn drawn = ask(engine, branch);
@@ -182,7 +171,7 @@ TEST_P(EngineTest, CachedEqualsColdAroundEveryEdge) {
 TEST_P(EngineTest, AnExactResendComputesLessThanABlock) {
   for (const int64_t length : {100, 128, 129, 500}) {
     Engine engine(model_, options());
-    const Ids prompt = text(length, vocab_);
+    const Ids prompt = random_ids(length, vocab_);
     const Drawn first = ask(engine, prompt, 4);
     const Drawn second = ask(engine, prompt, 4);
     EXPECT_EQ(second.ids, first.ids);
@@ -197,7 +186,7 @@ TEST_P(EngineTest, AConversationGoesOnFromItsLastTurn) {
   Engine engine(model_, options());
   Ids conversation;
   for (uint64_t turn = 0; turn < 4; ++turn) {
-    const Ids message = text(40 + static_cast<int64_t>(turn) * 13, vocab_, turn);
+    const Ids message = random_ids(40 + static_cast<int64_t>(turn) * 13, vocab_, turn);
     conversation.insert(conversation.end(), message.begin(), message.end());
     const Drawn drawn = ask(engine, conversation, 20);
     expect_cold(drawn, conversation);
@@ -210,10 +199,10 @@ TEST_P(EngineTest, AConversationGoesOnFromItsLastTurn) {
 
 TEST_P(EngineTest, ABranchPointIsKept) {
   Engine engine(model_, options());
-  const Ids system = text(150, vocab_);
+  const Ids system = random_ids(150, vocab_);
   const auto with_question = [&](uint64_t seed) {
     Ids prompt = system;
-    const Ids question = text(60, vocab_, seed);
+    const Ids question = random_ids(60, vocab_, seed);
     prompt.insert(prompt.end(), question.begin(), question.end());
     return prompt;
   };
@@ -231,7 +220,7 @@ TEST_P(EngineTest, ABranchPointIsKept) {
 
 TEST_P(EngineTest, CancelledMidPrefillThenGoneOn) {
   Engine engine(model_, options(2, 128));
-  const Ids prompt = text(500, vocab_);
+  const Ids prompt = random_ids(500, vocab_);
   Drawn cancelled;
   const RequestId id = engine.submit(make_request(prompt, 3, cancelled));
   engine.step();
@@ -249,14 +238,14 @@ TEST_P(EngineTest, ForkedAnywhereEqualsCold) {
     SCOPED_TRACE(at);
     Engine engine(model_, options());
     Drawn parent;
-    const Ids prompt = text(120, vocab_);
+    const Ids prompt = random_ids(120, vocab_);
     const RequestId id = engine.submit(make_request(prompt, 40, parent));
     while (static_cast<int64_t>(parent.ids.size()) < 15) {
       engine.step();
     }
     Ids known = prompt;
     known.insert(known.end(), parent.ids.begin(), parent.ids.end());
-    const Ids rest = text(9, vocab_, 77);
+    const Ids rest = random_ids(9, vocab_, 77);
     Drawn child;
     engine.fork(id, at, make_request(rest, 6, child));
     Ids branch(known.begin(), known.begin() + at);
@@ -272,7 +261,7 @@ TEST_P(EngineTest, ForkingSaysWhatIsWrong) {
   Engine engine(model_, options());
   Drawn parent;
   Drawn child;
-  const RequestId id = engine.submit(make_request(text(20, vocab_), 5, parent));
+  const RequestId id = engine.submit(make_request(random_ids(20, vocab_), 5, parent));
   EXPECT_THROW(engine.fork(id + 1, 0, make_request({1}, 1, child)), Error);
   EXPECT_THROW(engine.fork(id, 10, make_request({1}, 1, child)), Error);
   run_all(engine);
@@ -288,7 +277,7 @@ TEST_P(EngineTest, PreemptedEqualsNotPreempted) {
   std::vector<Ids> prompts;
   std::vector<Drawn> drawn(4);
   for (size_t i = 0; i < drawn.size(); ++i) {
-    prompts.push_back(text(50 + static_cast<int64_t>(i), vocab_, i));
+    prompts.push_back(random_ids(50 + static_cast<int64_t>(i), vocab_, i));
     engine.submit(make_request(prompts[i], 380, drawn[i]));
   }
   run_all(engine);
@@ -300,7 +289,7 @@ TEST_P(EngineTest, PreemptedEqualsNotPreempted) {
 }
 
 TEST_P(EngineTest, AnImportedPrefixEqualsAComputedOne) {
-  const Ids prompt = text(300, vocab_);
+  const Ids prompt = random_ids(300, vocab_);
   struct Kept {
     Ids tokens;
     std::map<std::pair<size_t, int64_t>, std::vector<char>> pages;
@@ -369,12 +358,12 @@ TEST_P(EngineTest, WhatCannotFitIsRefusedAndHarmsNobody) {
   o.context_size = 128;
   Engine engine(model_, o);
   Drawn running;
-  const Ids prompt = text(100, vocab_);
+  const Ids prompt = random_ids(100, vocab_);
   engine.submit(make_request(prompt, 10, running));
   engine.step();
   Drawn refused;
   try {
-    engine.submit(make_request(text(120, vocab_), 20, refused));
+    engine.submit(make_request(random_ids(120, vocab_), 20, refused));
     FAIL() << "no exception";
   } catch (const Error& error) {
     EXPECT_EQ(error.kind(), ErrorKind::kTooLarge);
@@ -392,7 +381,7 @@ TEST_P(EngineTest, AFullContextEndsARequest) {
   EngineOptions o = options(1);
   o.context_size = 70;
   Engine engine(model_, o);
-  const Drawn drawn = ask(engine, text(66, vocab_), -1);
+  const Drawn drawn = ask(engine, random_ids(66, vocab_), -1);
   EXPECT_EQ(drawn.reason, FinishReason::kContextFull);
   EXPECT_EQ(drawn.ids.size(), 5u);
 }
@@ -400,10 +389,10 @@ TEST_P(EngineTest, AFullContextEndsARequest) {
 TEST_P(EngineTest, ACallbackThatThrowsEndsItsRequestAlone) {
   Engine engine(model_, options());
   Drawn good;
-  const Ids prompt = text(80, vocab_);
+  const Ids prompt = random_ids(80, vocab_);
   engine.submit(make_request(prompt, 8, good));
   EngineRequest bad;
-  bad.prompt = text(70, vocab_, 3);
+  bad.prompt = random_ids(70, vocab_, 3);
   bad.max_tokens = 8;
   std::string error;
   bad.on_event = [&](const Event& event) {
@@ -457,8 +446,8 @@ class RandomSchedule {
     return static_cast<int64_t>(philox(seed_, 3, counter_++)[0] % static_cast<uint64_t>(below));
   }
   Ids make_prompt() {
-    Ids prompt = text(random(300), vocab_, static_cast<uint64_t>(random(2)));
-    const Ids rest = text(1 + random(100), vocab_, static_cast<uint64_t>(random(4)));
+    Ids prompt = random_ids(random(300), vocab_, static_cast<uint64_t>(random(2)));
+    const Ids rest = random_ids(1 + random(100), vocab_, static_cast<uint64_t>(random(4)));
     prompt.insert(prompt.end(), rest.begin(), rest.end());
     return prompt;
   }
@@ -492,7 +481,7 @@ class RandomSchedule {
     known.insert(known.end(), parent.drawn.ids.begin(), parent.drawn.ids.end());
     const int64_t at = random(std::min<int64_t>(done, static_cast<int64_t>(known.size())));
     auto entry = std::make_unique<Entry>();
-    const Ids rest = text(1 + random(20), vocab_, 50);
+    const Ids rest = random_ids(1 + random(20), vocab_, 50);
     entry->prompt.assign(known.begin(), known.begin() + at);
     entry->prompt.insert(entry->prompt.end(), rest.begin(), rest.end());
     entry->id = engine_.fork(parent.id, at, make_request(rest, 1 + random(8), entry->drawn));

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "base/rng.h"
 #include "engine/runner.h"
 #include "model/weights.h"
 #include "tensor/safetensors.h"
@@ -22,6 +23,22 @@ inline std::string source_folder() {
 
 inline std::string golden_folder(const std::string& name) {
   return source_folder() + "/tests/golden/" + name;
+}
+
+/// "mini" is the bundled model, any other name a golden one.
+inline Model load_named_model(const std::string& name) {
+  return load_model(name == "mini" ? std::string(MM_SOURCE_DIR) + "/models/mini"
+                                   : golden_folder(name));
+}
+
+/// The first `count` ids of an endless random text; the same seed is the same text.
+inline std::vector<int32_t> random_ids(int64_t count, int64_t vocab, uint64_t seed = 1) {
+  std::vector<int32_t> ids;
+  for (int64_t n = 0; n < count; ++n) {
+    const uint32_t word = philox(seed, 7, static_cast<uint64_t>(n))[0];
+    ids.push_back(static_cast<int32_t>(word % static_cast<uint32_t>(vocab)));
+  }
+  return ids;
 }
 
 /// One golden case: ids, the rows that have reference logits, and these logits.

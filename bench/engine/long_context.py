@@ -1,0 +1,140 @@
+#!/usr/bin/env python3
+"""Creates a long context of real text, asks it, and plots time per token over its length.
+
+    bench/engine/long_context.py TEXT… --tokens 1000000 --work DIR [--model DIR]
+
+The texts are repeated until there is enough. Stopped at any moment, the same command goes on where
+it was: the context by itself, the timings in DIR/timings.json. Writes DIR/long_context.json, .svg
+and, where rsvg-convert is installed, .png.
+"""
+
+import argparse
+import json
+import os
+import re
+import resource
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+PROGRAM = ROOT / "build/cpu/bin/minimax"
+NAME = "long"
+# "prefill  18 %  10752/60027 tokens  2026/s  0:24 left"
+PROGRESS = re.compile(r"prefill +\d+ % +(\d+)/(\d+) tokens")
+
+
+def parse_arguments():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("texts", nargs="+", type=Path)
+    parser.add_argument("--tokens", type=int, default=1_000_000)
+    parser.add_argument("--work", type=Path, required=True)
+    parser.add_argument("--model", default="")
+    parser.add_argument("--question", default="Who is the story about?")
+    return parser.parse_args()
+
+
+def minimax(arguments, options):
+    command = [str(PROGRAM), *arguments, "--context-dir", str(options.work / "contexts")]
+    return command + (["-m", options.model] if options.model and arguments[1] != "list" else [])
+
+
+def write_text(options):
+    """The first `tokens` tokens of the repeated texts, by the model's own tokenizer."""
+    path = options.work / "text.txt"
+    if path.exists():
+        return path
+    text = "".join(p.read_text(errors="ignore") for p in options.texts)
+    probe = subprocess.run(
+        [str(PROGRAM), "tokenize", "--json", *(["-m", options.model] if options.model else [])],
+        input=text[:1_000_000], capture_output=True, text=True, check=True)
+    per_token = min(len(text), 1_000_000) / len(json.loads(probe.stdout)["ids"])
+    wanted = int(options.tokens * per_token)
+    path.write_text((text * (wanted // len(text) + 1))[:wanted])
+    return path
+
+
+def create(options, text):
+    """Runs the ingest; returns its result and [tokens, seconds] points over all runs."""
+    log = options.work / "timings.json"
+    points = json.loads(log.read_text()) if log.exists() else []
+    begin = points[-1][1] if points else 0.0
+    start = time.time()
+    process = subprocess.Popen(
+        minimax(["context", "create", NAME, "-f", str(text), "--json"], options),
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    for line in process.stderr:
+        match = PROGRESS.search(line)
+        if match and int(match[1]) > (points[-1][0] if points else 0):
+            points.append([int(match[1]), begin + time.time() - start])
+            log.write_text(json.dumps(points))
+            print(line.rstrip(), file=sys.stderr)
+        elif not match:
+            print(line.rstrip(), file=sys.stderr)
+    out = process.stdout.read()
+    if process.wait() != 0:
+        sys.exit("long_context: stopped; the same command goes on from here")
+    return json.loads(out), points
+
+
+def ask(options):
+    result = subprocess.run(
+        minimax(["context", "ask", NAME, options.question, "--json", "--temp", "0", "-n", "32"],
+                options), capture_output=True, text=True, check=True)
+    return json.loads(result.stdout)
+
+
+def plot(points, path):
+    """Microseconds per token between progress lines, over the position, as SVG by hand."""
+    steps = [(b[0], 1e6 * (b[1] - a[1]) / (b[0] - a[0])) for a, b in zip(points, points[1:])]
+    right = max(x for x, _ in steps)
+    top = 1.1 * max(y for _, y in steps)
+    width, height, left, bottom = 800, 420, 70, 50
+
+    def place(x, y):
+        return left + (width - left - 20) * x / right, height - bottom - (height - bottom - 20) * y / top
+
+    parts = [f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" '
+             'font-family="sans-serif" font-size="13">',
+             f'<rect width="{width}" height="{height}" fill="white"/>']
+    for i in range(6):
+        x, y = place(right * i / 5, top * i / 5)
+        zero_x, zero_y = place(0, 0)
+        parts.append(f'<path d="M{zero_x} {y}H{width - 20}" stroke="#ddd"/>'
+                     f'<text x="{left - 8}" y="{y + 4}" text-anchor="end">{top * i / 5:,.0f}</text>'
+                     f'<text x="{x}" y="{zero_y + 20}" text-anchor="middle">{right * i / 5:,.0f}</text>')
+    line = "L".join(f"{x:.1f} {y:.1f}" for x, y in (place(*s) for s in steps))
+    parts.append(f'<path d="M{line}" fill="none" stroke="#1f6feb" stroke-width="2"/>')
+    parts.append(f'<text x="{width / 2}" y="{height - 8}" text-anchor="middle">position, tokens</text>'
+                 f'<text x="16" y="{height / 2}" text-anchor="middle" '
+                 f'transform="rotate(-90 16 {height / 2})">prefill, µs per token</text></svg>')
+    path.write_text("\n".join(parts) + "\n")
+    if shutil.which("rsvg-convert"):
+        subprocess.run(["rsvg-convert", "-o", str(path.with_suffix(".png")), str(path)], check=True)
+
+
+def main():
+    options = parse_arguments()
+    options.work.mkdir(parents=True, exist_ok=True)
+    os.environ.pop("MINIMAX_CONTEXT_DIR", None)
+    made, points = create(options, write_text(options))
+    answer = ask(options)
+    report = {"created": made,
+              "seconds": points[-1][1] if points else made["seconds"],
+              "answer": {key: answer[key] for key in
+                         ("text", "prompt_tokens", "cached_tokens", "replayed_tokens", "timings")},
+              "most_memory_mb": resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024,
+              "points": points}
+    (options.work / "long_context.json").write_text(json.dumps(report, indent=1) + "\n")
+    if len(points) > 2:
+        plot(points, options.work / "long_context.svg")
+    share = answer["timings"]["first_token_seconds"] / report["seconds"]
+    print(f'{made["tokens"]} tokens in {report["seconds"]:.0f} s; first token of an answer after '
+          f'{answer["timings"]["first_token_seconds"]:.2f} s ({100 * share:.2f} % of that); '
+          f'{report["most_memory_mb"]:.0f} MB')
+
+
+if __name__ == "__main__":
+    main()
