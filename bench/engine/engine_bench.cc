@@ -80,7 +80,8 @@ void run(const char* path, int rounds, int threads) {
   std::map<int, Figures> figures;
   for (int round = 0; round < rounds; ++round) {
     for (const int size : kSizes) {
-      measure(engine, size, static_cast<uint64_t>(round * 1000 + size), figures[size]);
+      measure(engine, size, static_cast<uint64_t>(round) * 1000 + static_cast<uint64_t>(size),
+              figures[size]);
     }
   }
   fmt::print("{}, {} rounds\nsequences  tokens/s  ratio  bookkeeping\n", engine.backend_name(),
