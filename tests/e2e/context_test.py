@@ -3,7 +3,6 @@
 import json
 import pathlib
 import random
-import resource
 import signal
 import subprocess
 import time
@@ -120,31 +119,6 @@ class Using(ContextTest):
         self.assertRegex(self.context("list").stdout, r"book +[\d,]+ tokens +[\d,]+ bytes  complete")
         self.assertRegex(self.context("show", "book").stdout, r"checkpoints  \d+, the last at")
         self.assertRegex(self.context("verify", "book").stdout, "book: sound")
-
-
-class Long(ContextTest):
-    TOKENS = 32768
-    # docs/performance.md, "Contexts": weights and program 64 MB, then per token 512 bytes of keys and
-    # values in the cache and as much in the files that are mapped, a state of 1.8 MB per checkpoint.
-    MEMORY_MB = 64 + 2 * 16 + 2 * 17 + 64
-
-    def measured(self, *arguments):
-        """The program's JSON and the most memory it held, in MB."""
-        before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
-        result = self.json(*arguments)
-        return result, max(before, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss) / 1024
-
-    def test_thirty_two_thousand_tokens(self):
-        self.book.write_text(story(33000, 1))
-        made, memory = self.measured("create", "book", "-f", self.book)
-        self.assertGreater(made["tokens"], self.TOKENS)
-        self.assertLess(memory, self.MEMORY_MB)
-        started = time.time()
-        answer = self.ask("book")
-        self.assertLess(time.time() - started, made["seconds"])
-        self.assertGreater(answer["cached_tokens"], made["tokens"] - 65)
-        # The bound of 1 % is measured on an idle machine; tests share theirs.
-        self.assertLess(answer["timings"]["first_token_seconds"], 0.1 * made["seconds"])
 
 
 class Refusing(ContextTest):
