@@ -23,8 +23,13 @@ constexpr int64_t kPanelBytes = 192 * 1024;
 // panel is decoded anew for: one part in a hundred of the multiplications.
 constexpr int64_t kPassPanelBytes = 128 * 1024;
 constexpr int64_t kGroupRows = 128;
+// Packed rows of x that may pass by every few weight rows without a panel: half of the second-level
+// cache of the machines that multiply so.
+constexpr int64_t kDirectBytes = 512 * 1024;
 // Weight bytes that a thread takes at a time when weights only stream by.
 constexpr int64_t kStreamBytes = 1024 * 1024;
+// Tiles of x up to which they do.
+constexpr int64_t kStreamTiles = 4;
 // Tasks per thread when the work is shared out on demand: uneven cores cost at most one part in so
 // many.
 constexpr int64_t kTasksPerThread = 8;
@@ -175,6 +180,19 @@ OutputRows describe_out(const TensorView& out) {
 
 // ---- planning ----------------------------------------------------------------------------------
 
+/// One tile if that is enough, else the size that leaves the fewest rows to fill up, of equal ones
+/// the largest. Tiles under two thirds of the largest have too few chains of multiply-adds.
+int choose_tile_rows(int64_t rows, int most) {
+  if (rows <= most)
+    return static_cast<int>(rows);
+  int best = most;
+  for (int size = most - 1; size * 3 >= most * 2; --size) {
+    if (round_up(rows, size) < round_up(rows, best))
+      best = size;
+  }
+  return best;
+}
+
 /// The job that packs x for `w`: one that is already planned if its order is the same.
 size_t plan_pack(Plan& plan, const LinearKernels& kernels, const ActivationRows& x,
                  const WeightRows& w) {
@@ -190,10 +208,9 @@ size_t plan_pack(Plan& plan, const LinearKernels& kernels, const ActivationRows&
   job.x = x;
   job.w = w;
   job.order = order;
-  // The smallest equal tiles that take no more register tiles than the largest do.
   job.packed.rows = x.rows;
-  job.packed.tiles = (x.rows + kernels.max_tile_rows - 1) / kernels.max_tile_rows;
-  job.packed.tile_rows = static_cast<int>((x.rows + job.packed.tiles - 1) / job.packed.tiles);
+  job.packed.tile_rows = choose_tile_rows(x.rows, kernels.max_tile_rows);
+  job.packed.tiles = (x.rows + job.packed.tile_rows - 1) / job.packed.tile_rows;
   plan.packs.push_back(job);
   return plan.packs.size() - 1;
 }
@@ -211,7 +228,10 @@ void plan_product(State& state, const ActivationRows& x, const Weight& weight,
   const bool pairs = x.bf16 != 0 && state.bf16 != nullptr && state.bf16->supports(product.args.w);
   product.kernels = pairs ? state.bf16 : state.f32;
   product.pack = plan_pack(state.plan, *product.kernels, x, product.args.w);
-  product.direct = x.rows <= product.kernels->max_direct_rows;
+  const LinearKernels& kernels = *product.kernels;
+  product.direct = x.rows <= kernels.max_direct_rows(product.args.w) &&
+                   (x.rows <= kernels.max_tile_rows ||
+                    x.rows * kernels.packed_row_bytes(product.args.w) <= kDirectBytes);
   state.plan.work += x.rows * weight.rows * weight.cols;
   state.plan.products.push_back(product);
 }
@@ -233,13 +253,17 @@ void place_packs(State& state) {
 
 void cut_direct(Product& product, const Plan& plan, int threads) {
   const int64_t unit = product.kernels->tile_cols;
+  // Weights that stream by want long tasks. From some tiles of x on multiplying takes longer, and
+  // smaller tasks end together.
+  const int64_t parts =
+      std::clamp<int64_t>(product.args.x.tiles / kStreamTiles, 1, kTasksPerThread) * threads;
   const int64_t share = round_up(
-      std::max<int64_t>(1, plan.work / (product.args.w.cols * product.args.x.rows + 1) / threads),
+      std::max<int64_t>(1, plan.work / (product.args.w.cols * product.args.x.rows + 1) / parts),
       unit);
   const int64_t stream =
       round_up(kStreamBytes / std::max<int64_t>(1, product.args.w.row_bytes), unit);
   product.task_rows = std::max(unit, std::min(share, stream));
-  product.task_tiles = 1;
+  product.task_tiles = product.args.x.tiles;
 }
 
 bool takes_passes(const Product& product) {

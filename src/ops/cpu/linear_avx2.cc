@@ -21,12 +21,18 @@ struct Avx2 {
   // 3 × 4 sums, three rows of x and one of w are all 16 registers; 7 loads for 12 multiply-adds
   // leave the loads idle part of the time on a core with two of each per cycle.
   static constexpr int kMaxRows = 3;
-  static constexpr int kMaxDirect = 2;
+  static constexpr bool kFetchesFar = false;
   // Of a 32 KB cache: x stays, a tile of w (at most 16 KB) streams by.
   static constexpr int kBlockBytes = 16 * 1024;
   static constexpr int kPassVectors = 128;
   static constexpr int kWidened = 8;
   static constexpr bool kMultipliesThree = true;
+
+  /// Decoding a vector costs about as much as multiplying by it: a panel pays from three rows on.
+  template <class F>
+  static constexpr int64_t max_direct_rows() {
+    return 2;
+  }
 
   static Acc zero() { return _mm256_setzero_ps(); }
   static Operand load(const uint8_t* p) {

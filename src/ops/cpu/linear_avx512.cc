@@ -23,7 +23,7 @@ struct Avx512 {
   using Acc = __m512;
   // 6 × 4 sums, four rows of w and one of x are 29 of 32 registers.
   static constexpr int kMaxRows = 6;
-  static constexpr int kMaxDirect = 4;
+  static constexpr bool kFetchesFar = true;
   static constexpr int kBlockBytes = 12 * 1024;
   static constexpr int kWidened = 8;
   static constexpr bool kMultipliesThree = false;
@@ -80,6 +80,11 @@ struct F32Ops : Avx512 {
   static Operand pin(Operand v) {
     __asm__("" : "+v"(v));
     return v;
+  }
+  /// Beside four to six multiply-adds decoding a vector is nearly free.
+  template <class F>
+  static constexpr int64_t max_direct_rows() {
+    return 512;
   }
   static void store(uint8_t* p, Operand v) { store_acc(p, v); }
   static Acc dot(Acc acc, Operand x, Operand w) { return _mm512_fmadd_ps(x, w, acc); }
@@ -235,6 +240,12 @@ struct Bf16Ops : Avx512 {
     __asm__("" : "+v"(v));
     return v;
   }
+  /// Putting the halves of a vector together costs about as much as one dot product. F::kCostly:
+  /// converting costs more, and a panel pays from five rows on.
+  template <class F>
+  static constexpr int64_t max_direct_rows() {
+    return F::kCostly ? 4 : 64;
+  }
   static void store(uint8_t* p, Operand v) { _mm512_storeu_si512(p, v); }
   static Acc dot(Acc acc, Operand x, Operand w) {
     return _mm512_dpbf16_ps(acc, (__m512bh)x, (__m512bh)w);
@@ -288,6 +299,7 @@ inline __m512i load_halves(const uint8_t* low, const uint8_t* high) {
 }
 
 struct PairsNatural {
+  static constexpr bool kCostly = false;
   using Key = int;
   static Key key(int) { return 0; }
   static constexpr int kOrder = 0;
@@ -311,6 +323,7 @@ struct PairsBf16 : PairsNatural {
 struct PairsInt8 : PairsNatural {
   using Panel = PairsInt8;
   static constexpr int kBytes = 32;
+  static constexpr bool kCostly = true;
   static constexpr bool kRowScale = true;
   static __m512 widen(const uint8_t* p) {
     const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
@@ -326,6 +339,7 @@ struct PairsInt8 : PairsNatural {
 /// bits: a nibble and a bit of the next.
 template <int kPieces>
 struct PairsInt4Panel {
+  static constexpr bool kCostly = false;
   using Key = int;
   static Key key(int) { return 0; }
   static constexpr int kOrder = kPieces;

@@ -77,11 +77,10 @@ struct BlockArgs {
 /// `direct` and `blocked` do exactly the same operations per output, so their bits are the same.
 struct LinearKernels {
   const char* name;
-  int max_tile_rows;    ///< largest PackedRows::tile_rows
-  int max_direct_rows;  ///< largest tile that `direct` takes
-  int tile_cols;        ///< weight rows of a register tile
-  int sum_bytes;        ///< of an output's unfinished sum between passes
-  int block_bytes;      ///< bytes of x in one pass that stay in the first-level cache
+  int max_tile_rows;  ///< largest PackedRows::tile_rows
+  int tile_cols;      ///< weight rows of a register tile
+  int sum_bytes;      ///< of an output's unfinished sum between passes
+  int block_bytes;    ///< bytes of x in one pass that stay in the first-level cache
 
   /// Whether this table has kernels for weights of this kind.
   bool (*supports)(const WeightRows& w);
@@ -91,12 +90,14 @@ struct LinearKernels {
   int64_t (*pass_row_bytes)(const WeightRows& w);
   /// Names the order of a packed row: equal numbers, equal orders.
   int (*packed_order)(const WeightRows& w);
+  /// Rows of x up to which `direct` is faster than `blocked`.
+  int64_t (*max_direct_rows)(const WeightRows& w);
   /// Bytes of one decoded row of `w` in one pass.
   int64_t (*panel_row_bytes)(const WeightRows& w);
   /// Fills tiles [tile_begin, tile_end) of `packed` from x, for products with `w`.
   void (*pack)(const ActivationRows& x, const WeightRows& w, const PackedRows& packed,
                int64_t tile_begin, int64_t tile_end);
-  /// Weight rows [begin, end) times the one tile of x, weights decoded in registers.
+  /// Weight rows [begin, end) times all of x, weights decoded in registers, once for each tile.
   void (*direct)(const ProductArgs& args, int64_t begin, int64_t end);
   /// A block of weight rows times a range of tiles of x, weights decoded into a panel first.
   void (*blocked)(const ProductArgs& args, const BlockArgs& block);

@@ -27,11 +27,17 @@ struct Portable {
   static constexpr int kShare = 1;
   static constexpr const char* kName = "portable";
   static constexpr int kMaxRows = 3;
-  static constexpr int kMaxDirect = 2;
+  static constexpr bool kFetchesFar = false;
   static constexpr int kBlockBytes = 16 * 1024;
   static constexpr int kPassVectors = 256;
   static constexpr int kWidened = 4;
   static constexpr bool kMultipliesThree = false;
+
+  /// Decoding a vector costs about as much as multiplying by it: a panel pays from three rows on.
+  template <class F>
+  static constexpr int64_t max_direct_rows() {
+    return 2;
+  }
 
   static Acc zero() { return Float4{0, 0, 0, 0}; }
   static Operand load(const uint8_t* p) { return read<Float4>(p); }

@@ -8,7 +8,8 @@
 /// `Ops` gives: Acc (a vector of f32 sums), kShare (how many outputs share it: one, or two that
 /// have half of its lanes each), Operand (a vector of inputs, as many bytes as Acc), Out (the
 /// results of a register tile for one row of x), X (type of a packed activation: float, or uint16_t
-/// for bf16 bits), kMaxRows, kBlockBytes, kPassVectors, and the functions used below; pin(v) is v,
+/// for bf16 bits), kMaxRows, max_direct_rows<F>(), kFetchesFar, kBlockBytes, kPassVectors, and the
+/// functions used below; pin(v) is v,
 /// held in a register (left to itself the compiler loads an operand anew for each multiply-add, and
 /// loads become the limit). A format `F` gives kElements, kBytes, kVectors, kGrouped, kBias,
 /// weight(unit, v) (of one row, or of the two that share a vector), pack(x, out, stride) and, if
@@ -125,22 +126,29 @@ struct TailRows {
   }
 };
 
+/// Into which cache weights are fetched ahead.
+enum class Reach {
+  kNear,  ///< first level
+  kFar,   ///< second level, for streams that multiplying or long rows slow down
+};
+
 /// Fetches weights ahead of their use. The rows of a tile follow each other in memory: fetching
 /// their lines in the order of addresses, not in the order of use (a line of each row in turn),
 /// gives the memory one plain stream; measured on Zen 3, 1.4 times the bytes per second.
-template <class F>
+template <class F, Reach kReach>
 struct Prefetch {
   // About 1000 cycles at the eight bytes per cycle that memory gives one core.
   static constexpr int64_t kDistance = 8192;
   // Rows of a page and more, read 32 bytes at a time, are streams that the processor follows better
-  // by itself: prefetch instructions hold a line buffer for all of a memory access.
+  // by itself: prefetch instructions into the first level hold a line buffer for all of a memory
+  // access.
   static constexpr int64_t kLongRow = F::kBytes >= 64 ? 4096 : INT64_MAX;
 
   int64_t ahead = 0;
 
   Prefetch(const WeightRows& w, int64_t rows) {
     const int64_t tile = rows * w.row_bytes;
-    if (tile > 0 && w.row_bytes < kLongRow)
+    if (tile > 0 && (kReach == Reach::kFar || w.row_bytes < kLongRow))
       ahead = (kDistance + tile - 1) / tile * tile;
   }
   /// For part `index` of `bytes` bytes of the tile that begins at p.
@@ -148,7 +156,7 @@ struct Prefetch {
     if (ahead == 0)
       return;
     for (int64_t line = 0; line < bytes; line += 64)
-      __builtin_prefetch(p + ahead + index * bytes + line);
+      __builtin_prefetch(p + ahead + index * bytes + line, 0, kReach == Reach::kNear ? 3 : 2);
   }
 };
 
@@ -305,28 +313,93 @@ MM_INLINE void add_unit(const WeightRows& w, const Rows<kTileCols<Ops>>& rows, i
   }
 }
 
+/// Whole units of a tile's weight rows times the only tile of x, whose passes follow each other in
+/// memory. Every unit is fetched ahead. Returns the end of what it read of x.
+template <class Ops, class F, int M, Reach kReach>
+MM_INLINE const uint8_t* add_lone_tile(const ProductArgs& args, const Walk<Ops, F>& walk,
+                                       const Prefetch<F, kReach>& prefetch,
+                                       const Rows<kTileCols<Ops>>& rows,
+                                       typename Ops::Acc (&acc)[M][kSums]) {
+  const uint8_t* x = args.x.data;
+  for (int64_t u = 0; u < walk.full; ++u) {
+    prefetch.fetch(rows.p[0], u, F::kBytes * kTileCols<Ops>);
+    add_unit<Ops, F, M>(args.w, rows, u, u * F::kBytes, x, acc);
+    x += M * Walk<Ops, F>::kXBytes;
+  }
+  return x;
+}
+
+/// The same for one of several tiles of x. They share the fetching, so that memory never rests.
+template <class Ops, class F, int M, Reach kReach>
+MM_INLINE const uint8_t* add_tile_of_many(const ProductArgs& args, const Walk<Ops, F>& walk,
+                                          const Prefetch<F, kReach>& prefetch,
+                                          const Rows<kTileCols<Ops>>& rows, int64_t tile,
+                                          typename Ops::Acc (&acc)[M][kSums]) {
+  constexpr int64_t kXBytes = M * Walk<Ops, F>::kXBytes;
+  const uint8_t* x = args.x.data;
+  int64_t next = tile;
+  for (int64_t begin = 0; begin < walk.units; begin += walk.pass_units) {
+    const int64_t end = min64(begin + walk.pass_units, walk.full);
+    x = args.x.data + walk.place(begin, tile, args.x.tiles) * kXBytes;
+    for (int64_t u = begin; u < end; ++u) {
+      if (u == next) {
+        prefetch.fetch(rows.p[0], u, F::kBytes * kTileCols<Ops>);
+        next += args.x.tiles;
+      }
+      add_unit<Ops, F, M>(args.w, rows, u, u * F::kBytes, x, acc);
+      x += kXBytes;
+    }
+  }
+  return x;
+}
+
+/// Whether `direct` takes several tiles of M rows: the driver makes none under two thirds of the
+/// largest.
+template <class Ops, class F, int M>
+inline constexpr bool kMayBeOfMany = (Ops::template max_direct_rows<F>() > Ops::kMaxRows) &&
+                                     (M * 3 >= Ops::kMaxRows * 2);
+
+template <class Ops, class F, int M, Reach kReach>
+MM_INLINE void direct_tile(const ProductArgs& args, const Walk<Ops, F>& walk,
+                           const Prefetch<F, kReach>& prefetch, const Place& place) {
+  Rows<kTileCols<Ops>> rows(args.w, place.n, place.end);
+  typename Ops::Acc acc[M][kSums];
+  set_zero<Ops, M>(acc);
+  const uint8_t* x = nullptr;
+  if constexpr (kMayBeOfMany<Ops, F, M>)
+    x = add_tile_of_many<Ops, F, M>(args, walk, prefetch, rows, place.t / M, acc);
+  else
+    x = add_lone_tile<Ops, F, M>(args, walk, prefetch, rows, acc);
+  if (walk.tail_bytes != 0) {
+    const TailRows<F, kTileCols<Ops>> tail(&rows, walk.full * F::kBytes, walk.tail_bytes);
+    add_unit<Ops, F, M>(args.w, rows, walk.full, 0, x, acc);
+  }
+  store_tile<Ops, F, M>(acc, args, place);
+}
+
+/// A few weight rows at a time meet all tiles of x while they are in the first-level cache.
+template <class Ops, class F, int M, Reach kReach>
+void direct_rows(const ProductArgs& args, int64_t begin, int64_t end) {
+  constexpr int kCols = kTileCols<Ops>;
+  const Walk<Ops, F> walk(args.w);
+  const Prefetch<F, kReach> prefetch(args.w, kCols);
+  const int64_t tiles = kMayBeOfMany<Ops, F, M> ? args.x.tiles : 1;
+  for (int64_t n = begin; n < end; n += kCols) {
+    for (int64_t tile = 0; tile < tiles; ++tile)
+      direct_tile<Ops, F, M>(args, walk, prefetch, Place{tile * M, n, end});
+  }
+}
+
 template <class Ops, class F, int M>
 void direct_tiles(const ProductArgs& args, int64_t begin, int64_t end) {
-  constexpr int kCols = kTileCols<Ops>;
-  using W = Walk<Ops, F>;
-  const W walk(args.w);
-  const Prefetch<F> prefetch(args.w, kCols);
-  for (int64_t n = begin; n < end; n += kCols) {
-    Rows<kCols> rows(args.w, n, end);
-    typename Ops::Acc acc[M][kSums];
-    set_zero<Ops, M>(acc);
-    const uint8_t* x = args.x.data;
-    for (int64_t u = 0; u < walk.full; ++u) {
-      prefetch.fetch(rows.p[0], u, F::kBytes * kCols);
-      add_unit<Ops, F, M>(args.w, rows, u, u * F::kBytes, x, acc);
-      x += M * W::kXBytes;
+  if constexpr (Ops::kFetchesFar && M == 1) {
+    if (args.w.row_bytes >= Prefetch<F, Reach::kNear>::kLongRow) {
+      direct_rows<Ops, F, M, Reach::kFar>(args, begin, end);
+      return;
     }
-    if (walk.tail_bytes != 0) {
-      const TailRows<F, kCols> tail(&rows, walk.full * F::kBytes, walk.tail_bytes);
-      add_unit<Ops, F, M>(args.w, rows, walk.full, 0, x, acc);
-    }
-    store_tile<Ops, F, M>(acc, args, Place{0, n, end});
   }
+  constexpr Reach kReach = Ops::kFetchesFar && M > 1 ? Reach::kFar : Reach::kNear;
+  direct_rows<Ops, F, M, kReach>(args, begin, end);
 }
 
 // ---- weights decoded into a panel --------------------------------------------------------------
@@ -356,7 +429,7 @@ void decode_panel(const WeightRows& w, const BlockArgs& block, int64_t begin, in
   constexpr int kCols = kTileCols<Ops>;
   constexpr int64_t kUnitBytes = Walk<Ops, F>::kWBytes;
   const Walk<Ops, F> walk(w);
-  Prefetch<F> prefetch(w, kCols);
+  Prefetch<F, Reach::kNear> prefetch(w, kCols);
   if (walk.pass_units < walk.units)
     prefetch.ahead = 0;  // these parts of rows do not follow each other
   uint8_t* out = block.panel;
@@ -638,6 +711,13 @@ struct Entry {
     return order;
   }
 
+  static int64_t max_direct_rows(const WeightRows& w) {
+    int64_t rows = 0;
+    Ops::with_format(
+        w, [&](auto tag) { rows = Ops::template max_direct_rows<typename decltype(tag)::Type>(); });
+    return rows;
+  }
+
   static int64_t panel_row_bytes(const WeightRows& w) {
     int64_t bytes = 0;
     Ops::with_format(w, [&](auto tag) {
@@ -656,7 +736,7 @@ struct Entry {
 
   static void direct(const ProductArgs& args, int64_t begin, int64_t end) {
     Ops::with_format(args.w, [&](auto tag) {
-      with_tile_rows<Ops::kMaxDirect>(args.x.tile_rows, [&](auto rows) {
+      with_tile_rows<Ops::kMaxRows>(args.x.tile_rows, [&](auto rows) {
         direct_tiles<Ops, typename decltype(tag)::Type, decltype(rows)::value>(args, begin, end);
       });
     });
@@ -674,7 +754,6 @@ struct Entry {
     LinearKernels kernels{};
     kernels.name = Ops::kName;
     kernels.max_tile_rows = Ops::kMaxRows;
-    kernels.max_direct_rows = Ops::kMaxDirect;
     kernels.tile_cols = kTileCols<Ops>;
     kernels.sum_bytes = sizeof(typename Ops::Acc) / Ops::kShare;
     kernels.block_bytes = Ops::kBlockBytes;
@@ -682,6 +761,7 @@ struct Entry {
     kernels.packed_row_bytes = packed_row_bytes;
     kernels.pass_row_bytes = pass_row_bytes;
     kernels.packed_order = packed_order;
+    kernels.max_direct_rows = max_direct_rows;
     kernels.panel_row_bytes = panel_row_bytes;
     kernels.pack = pack;
     kernels.direct = direct;

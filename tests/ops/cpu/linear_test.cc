@@ -364,12 +364,14 @@ std::vector<uint32_t> row_by_row(LinearIsa isa, const TestRows& x, const Weight&
 void expect_equal_bits(LinearIsa isa, Kind kind, int64_t n, int64_t k) {
   const int64_t cols = columns_for(kind, k);
   const TestWeight w(kind, n, cols, 3);
+  constexpr int64_t kMost = 600;  // more than any kernel takes without a panel
   for (DType x_type : {DType::kF32, DType::kBf16}) {
-    const TestRows x(x_type, 200, cols);
+    const TestRows x(x_type, kMost, cols);
     const std::vector<uint32_t> expected = row_by_row(isa, x, w.weight, DType::kF32);
-    for (int64_t rows : {1, 2, 3, 4, 5, 7, 8, 13, 64, 65, 200}) {
+    for (int64_t rows :
+         std::initializer_list<int64_t>{1, 2, 3, 4, 5, 7, 8, 13, 64, 65, 200, kMost}) {
       for (int threads : {1, 2, 3}) {
-        const int64_t first = (200 - rows) / 2;  // not the same place in a tile
+        const int64_t first = (kMost - rows) / 2;  // not the same place in a tile
         const std::vector<uint32_t> got =
             product(threads, isa, x.view.slice(first, first + rows), w.weight, DType::kF32);
         const auto* begin = expected.data() + first * n;
