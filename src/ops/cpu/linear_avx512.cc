@@ -315,6 +315,7 @@ struct PairsNatural {
 };
 struct PairsBf16 : PairsNatural {
   using Panel = PairsBf16;
+  static constexpr bool kReadInOrder = true;
   static constexpr int kBytes = 64;
   static __m512i weight(const uint8_t* low, const uint8_t* high, int v, Key) {
     return load_halves(low + v * 32, high + v * 32);

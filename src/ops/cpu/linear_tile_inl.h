@@ -12,8 +12,9 @@
 /// functions used below; pin(v) is v,
 /// held in a register (left to itself the compiler loads an operand anew for each multiply-add, and
 /// loads become the limit). A format `F` gives kElements, kBytes, kVectors, kGrouped, kBias,
-/// weight(unit, v) (of one row, or of the two that share a vector), pack(x, out, stride) and, if
-/// grouped, bias() and scale(); F::Panel is the format that decoded rows and packed x go by.
+/// weight(unit, v) (of one row, or of the two that share a vector), pack(x, out, stride), perhaps
+/// kReadInOrder and, if grouped, bias() and scale(); F::Panel is the format that decoded rows and
+/// packed x go by.
 #pragma once
 
 #include "ops/cpu/linear_kernels.h"
@@ -313,6 +314,38 @@ MM_INLINE void add_unit(const WeightRows& w, const Rows<kTileCols<Ops>>& rows, i
   }
 }
 
+/// Formats that need no decoding: two or three rows of x wait for memory, so a tile's weights are
+/// read in the order of addresses, one sum after the other. (One row is as fast either way.)
+template <class F>
+concept ReadInOrder = requires {
+  F::kReadInOrder;
+};
+
+/// As add_lone_tile, for these formats.
+template <class Ops, class F, int M, Reach kReach>
+MM_INLINE const uint8_t* add_in_order(const ProductArgs& args, const Walk<Ops, F>& walk,
+                                      const Prefetch<F, kReach>& prefetch,
+                                      const Rows<kTileCols<Ops>>& rows,
+                                      typename Ops::Acc (&acc)[M][kSums]) {
+  const uint8_t* x = args.x.data;
+  MM_UNROLL
+  for (int r = 0; r < kSums; ++r) {
+    x = args.x.data;
+    for (int64_t u = 0; u < walk.full; ++u) {
+      prefetch.fetch(rows.p[0], r * walk.full + u, F::kBytes * Ops::kShare);
+      MM_UNROLL
+      for (int v = 0; v < F::kVectors; ++v) {
+        const auto weights = weights_of<Ops, F>(rows, r, u * F::kBytes, v, F::key(v));
+        MM_UNROLL
+        for (int m = 0; m < M; ++m)
+          acc[m][r] = Ops::dot(acc[m][r], Ops::load_x(x + (v * M + m) * kXVector<Ops>), weights);
+      }
+      x += M * Walk<Ops, F>::kXBytes;
+    }
+  }
+  return x;
+}
+
 /// Whole units of a tile's weight rows times the only tile of x, whose passes follow each other in
 /// memory. Every unit is fetched ahead. Returns the end of what it read of x.
 template <class Ops, class F, int M, Reach kReach>
@@ -368,6 +401,8 @@ MM_INLINE void direct_tile(const ProductArgs& args, const Walk<Ops, F>& walk,
   const uint8_t* x = nullptr;
   if constexpr (kMayBeOfMany<Ops, F, M>)
     x = add_tile_of_many<Ops, F, M>(args, walk, prefetch, rows, place.t / M, acc);
+  else if constexpr (ReadInOrder<F> && M > 1)
+    x = add_in_order<Ops, F, M>(args, walk, prefetch, rows, acc);
   else
     x = add_lone_tile<Ops, F, M>(args, walk, prefetch, rows, acc);
   if (walk.tail_bytes != 0) {
