@@ -43,7 +43,4 @@ Spread product_percent(const BenchRow& row);
 Json to_json(const BenchRow& row);
 std::string format_table(const std::vector<BenchRow>& rows);
 
-/// The processor's name, as the kernel tells it.
-std::string processor_name();
-
 }  // namespace mm::cli

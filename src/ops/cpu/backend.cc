@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 #include <hwy/targets.h>
 
+#include <fstream>
+
 #include "ops/cpu/linear.h"
 #include "ops/cpu/ops.h"
 
@@ -101,6 +103,16 @@ std::unique_ptr<Backend> make_cpu_backend(ThreadPool& pool) {
 
 std::string cpu_features() {
   return cpu::cpu_features();
+}
+
+std::string processor_name() {
+  std::ifstream file("/proc/cpuinfo");
+  for (std::string line; std::getline(file, line);) {
+    const size_t colon = line.find(": ");
+    if (line.rfind("model name", 0) == 0 && colon != std::string::npos)
+      return line.substr(colon + 2);
+  }
+  return "unknown";
 }
 
 }  // namespace mm

@@ -15,4 +15,7 @@ std::unique_ptr<Backend> make_cpu_backend(ThreadPool& pool);
 /// The instruction sets found and used, e.g. "avx2 f16c fma" — for --version and reports.
 std::string cpu_features();
 
+/// The processor's name as the system gives it, or "unknown".
+std::string processor_name();
+
 }  // namespace mm
