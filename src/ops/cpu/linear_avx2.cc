@@ -1,5 +1,5 @@
 // Matrix products with AVX2, FMA and F16C.
-#include "ops/cpu/linear_tile_inl.h"
+#include "ops/cpu/linear_table_inl.h"
 
 #if defined(__AVX2__)
 #include <immintrin.h>

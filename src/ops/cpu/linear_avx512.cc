@@ -3,7 +3,7 @@
 //
 // The dot product takes two columns a lane, so that adding lanes is twice as large a part of it;
 // two outputs therefore share a vector, eight lanes each, which halves the lane trees of a tile.
-#include "ops/cpu/linear_tile_inl.h"
+#include "ops/cpu/linear_table_inl.h"
 
 #if defined(__AVX512BF16__)
 #include <immintrin.h>

@@ -1,7 +1,7 @@
 // Matrix products with the compiler's own 4-lane vectors, for processors without AVX2. No fused
 // multiply-add: every product is rounded, so its bits are its own.
 #include "base/float_types.h"
-#include "ops/cpu/linear_tile_inl.h"
+#include "ops/cpu/linear_table_inl.h"
 
 namespace mm::cpu {
 namespace {
