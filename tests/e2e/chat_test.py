@@ -52,8 +52,13 @@ class Terminal:
                 raise AssertionError(f"ended without {pattern!r}: {self.seen!r}")
             self.seen += data.decode(errors="replace")
 
+    def type_at_prompt(self, text):
+        """Types once keys go to the line editor. It shows the prompt a moment before: until then
+        the terminal itself acts on Ctrl-C and Ctrl-D, and the editor never sees them."""
+        self.wait_for_editing()
+        self.type(text)
+
     def wait_for_editing(self):
-        """Until keys go to the line editor: before, the terminal itself would act on Ctrl-D."""
         end = time.time() + 60
         while termios.tcgetattr(self.ours)[3] & termios.ICANON:
             if time.time() > end:
@@ -73,7 +78,6 @@ class ChatInATerminal(ProgramTest):
         terminal = Terminal("chat", "--temp", 0, *arguments, env=env)
         self.addCleanup(terminal.close)
         terminal.wait_for("> ")
-        terminal.wait_for_editing()
         return terminal
 
     def end(self, terminal, code=0):
@@ -99,16 +103,16 @@ class ChatInATerminal(ProgramTest):
 
     def test_ctrl_d_leaves(self):
         terminal = self.start()
-        terminal.type("\x04")
+        terminal.type_at_prompt("\x04")
         self.end(terminal)
 
     def test_ctrl_c_at_the_prompt_throws_the_line_away(self):
         terminal = self.start("-n", 5)
-        terminal.type("half a li\x03")
+        terminal.type_at_prompt("half a li\x03")
         terminal.wait_for("Ctrl-D.*> ")
         terminal.type("/stats\r")
         self.assertIn("no answer yet", terminal.wait_for("answer yet.*> "))
-        terminal.type("\x04")
+        terminal.type_at_prompt("\x04")
         self.end(terminal)
 
     def test_ctrl_c_stops_the_answer_not_the_program(self):
@@ -126,24 +130,24 @@ class ChatInATerminal(ProgramTest):
         terminal = self.start("-n", 2)
         terminal.type("unforgettable\r")
         terminal.wait_for("\n> ")
-        terminal.type("\x04")
+        terminal.type_at_prompt("\x04")
         self.end(terminal)
         saved = self.folder / "minimax/chat_history"
         self.assertIn("unforgettable", saved.read_text())
         self.assertEqual(saved.stat().st_mode & 0o077, 0)
         terminal = self.start("-n", 2)
-        terminal.type("\x1b[A")
+        terminal.type_at_prompt("\x1b[A")
         terminal.wait_for("unforgettable")
-        terminal.type("\x03")
+        terminal.type_at_prompt("\x03")
         terminal.wait_for("> ")
-        terminal.type("\x04")
+        terminal.type_at_prompt("\x04")
         self.end(terminal)
 
     def test_editing_understands_utf8(self):
         terminal = self.start("-n", 2)
-        terminal.type("/nö\x7fo\r")  # the backspace takes a whole character
+        terminal.type_at_prompt("/nö\x7fo\r")  # the backspace takes a whole character
         terminal.wait_for("/no: no such command")
-        terminal.type("\x04")
+        terminal.type_at_prompt("\x04")
         self.end(terminal)
 
 
@@ -212,9 +216,12 @@ class ChatThroughAPipe(ProgramTest):
         self.assertEqual(texts[0], texts[1])
 
     def test_ctrl_c_while_waiting_leaves_with_130(self):
-        process = subprocess.Popen([PROGRAM, "chat"], stdin=subprocess.PIPE,
+        process = subprocess.Popen([PROGRAM, "chat", "-n", "2"], stdin=subprocess.PIPE,
                                    stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                                    env=environment())
+        process.stdin.write(b"Hello\n")
+        process.stdin.flush()
+        process.stdout.readline()  # it runs, its handler stands, and it waits for the next line
         time.sleep(1)
         process.send_signal(signal.SIGINT)
         process.communicate(timeout=30)
