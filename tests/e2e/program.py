@@ -6,6 +6,7 @@ import pathlib
 import struct
 import subprocess
 import tempfile
+import time
 import unittest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -31,6 +32,18 @@ def run(*arguments, stdin="", env=None, timeout=120):
         timeout=timeout,
         env=env or environment(),
     )
+
+
+def wait_until_caught(process, number):
+    """Until the program has a handler for a signal: before, the signal would end it unseen."""
+    end = time.time() + 60
+    while time.time() < end:
+        status = pathlib.Path(f"/proc/{process.pid}/status").read_text()
+        caught = next(line.split()[1] for line in status.splitlines() if line.startswith("SigCgt"))
+        if int(caught, 16) >> (number - 1) & 1:
+            return
+        time.sleep(0.01)
+    raise AssertionError(f"no handler of signal {number} after a minute")
 
 
 def read_safetensors_f32(path, name):

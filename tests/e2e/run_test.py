@@ -6,7 +6,7 @@ import subprocess
 import time
 import unittest
 
-from program import PROGRAM, ProgramTest, environment
+from program import PROGRAM, ProgramTest, environment, wait_until_caught
 
 
 class Run(ProgramTest):
@@ -134,7 +134,7 @@ class Interrupt(ProgramTest):
 
     def test_ctrl_c_while_waiting_for_input(self):
         process = self.start("tokenize")
-        time.sleep(0.5)
+        wait_until_caught(process, signal.SIGINT)
         process.send_signal(signal.SIGINT)
         self.assertEqual(process.wait(30), 130)
         process.communicate()
@@ -143,6 +143,7 @@ class Interrupt(ProgramTest):
         file = self.folder / "long.txt"
         file.write_text("The garden was full of roses and the rain fell. " * 60000)
         process = self.start("run", "-f", str(file))
+        wait_until_caught(process, signal.SIGINT)
         time.sleep(2)
         process.send_signal(signal.SIGINT)
         output, _ = process.communicate(timeout=60)
