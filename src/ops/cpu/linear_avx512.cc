@@ -138,6 +138,7 @@ struct Natural {
 };
 struct Bf16 : Natural {
   using Panel = Bf16;
+  static constexpr bool kReadInOrder = true;
   static constexpr int kBytes = 64;
   static __m512 weight(const uint8_t* p, int v, Key) {
     const __m512i words = _mm512_cvtepu16_epi32(load_half(p + v * 32));

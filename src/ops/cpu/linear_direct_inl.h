@@ -130,7 +130,7 @@ MM_INLINE void direct_tile(const ProductArgs& args, const Walk<Ops, F>& walk,
   const uint8_t* x = nullptr;
   if constexpr (kMayBeOfMany<Ops, F, M>)
     x = add_tile_of_many<Ops, F, M>(args, walk, prefetch, rows, place.t / M, acc);
-  else if constexpr (ReadInOrder<F> && M > 1)
+  else if constexpr (ReadInOrder<F>)
     x = add_in_order<Ops, F, M>(args, walk, prefetch, rows, acc);
   else
     x = add_lone_tile<Ops, F, M>(args, walk, prefetch, rows, acc);
@@ -156,13 +156,11 @@ void direct_rows(const ProductArgs& args, int64_t begin, int64_t end) {
 
 template <class Ops, class F, int M>
 void direct_tiles(const ProductArgs& args, int64_t begin, int64_t end) {
-  if constexpr (Ops::kFetchesFar && M == 1) {
-    if (args.w.row_bytes >= Prefetch<F, Reach::kNear>::kLongRow) {
-      direct_rows<Ops, F, M, Reach::kFar>(args, begin, end);
-      return;
-    }
-  }
-  constexpr Reach kReach = Ops::kFetchesFar && M > 1 ? Reach::kFar : Reach::kNear;
+  // One row of x: formats of half the bytes keep the core busy enough that lines fetched into the
+  // first level arrive in time, and so save the second step.
+  constexpr bool kPlainStream = F::kBytes >= 64 && !F::kGrouped;
+  constexpr Reach kReach =
+      Ops::kFetchesFar && (M > 1 || kPlainStream) ? Reach::kFar : Reach::kNear;
   direct_rows<Ops, F, M, kReach>(args, begin, end);
 }
 
