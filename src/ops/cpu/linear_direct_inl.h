@@ -43,8 +43,8 @@ MM_INLINE void add_unit(const WeightRows& w, const Rows<kTileCols<Ops>>& rows, i
   }
 }
 
-/// Formats that need no decoding: two or three rows of x wait for memory, so a tile's weights are
-/// read in the order of addresses, one sum after the other. (One row is as fast either way.)
+/// Formats that need next to no decoding: few rows of x wait for memory, so a tile's weights are
+/// read in the order of addresses, one sum after the other.
 template <class F>
 concept ReadInOrder = requires {
   F::kReadInOrder;
@@ -156,11 +156,9 @@ void direct_rows(const ProductArgs& args, int64_t begin, int64_t end) {
 
 template <class Ops, class F, int M>
 void direct_tiles(const ProductArgs& args, int64_t begin, int64_t end) {
-  // One row of x: formats of half the bytes keep the core busy enough that lines fetched into the
-  // first level arrive in time, and so save the second step.
+  // One row of x: decoding fewer bytes leaves time enough for lines to come to the first level.
   constexpr bool kPlainStream = F::kBytes >= 64 && !F::kGrouped;
-  constexpr Reach kReach =
-      Ops::kFetchesFar && (M > 1 || kPlainStream) ? Reach::kFar : Reach::kNear;
+  constexpr Reach kReach = Ops::kFetchesFar && (M > 1 || kPlainStream) ? Reach::kFar : Reach::kNear;
   direct_rows<Ops, F, M, kReach>(args, begin, end);
 }
 
