@@ -5,16 +5,20 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <functional>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "base/error.h"
 #include "base/rng.h"
+#include "engine/durable_context.h"
 #include "engine/runner.h"
 #include "engine/sampler.h"
 #include "model/weights.h"
+#include "tests/cache/context_fixture.h"
 #include "tests/engine/golden.h"
 
 namespace mm {
@@ -73,11 +77,12 @@ class EngineTest : public ::testing::TestWithParam<std::string> {
     return options;
   }
 
-  /// A budget for one context, one checkpoint and the running states: nothing to spare.
-  int64_t least_memory(const EngineOptions& o) const {
+  /// A budget for one context, one checkpoint and the running states: nothing to spare but
+  /// `more_pages`.
+  int64_t least_memory(const EngineOptions& o, int64_t more_pages = 0) const {
     Engine roomy(model_, o);
     const CacheStorage& storage = roomy.executor().storage();
-    const CacheSizes least{.pages = (o.context_size + kBlockTokens - 1) / kBlockTokens,
+    const CacheSizes least{.pages = (o.context_size + kBlockTokens - 1) / kBlockTokens + more_pages,
                            .live = o.max_sequences,
                            .checkpoints = 1};
     return roomy.memory_bytes() - storage.sizes().bytes(storage.shape()) +
@@ -420,27 +425,39 @@ TEST_P(EngineTest, TheMemoryBudgetDecidesSizes) {
 }
 
 /// Prompts from a few families with common beginnings, submitted, cancelled, forked and repeated in
-/// any order on a cache that is too small for all of them.
+/// any order on a cache that is too small for all of them. Some are saved as durable contexts,
+/// which grow, are cut, forgotten by the engine and loaded again while others run.
 class RandomSchedule {
  public:
-  RandomSchedule(Engine& engine, int32_t vocab, uint64_t seed)
-      : engine_(engine), vocab_(vocab), seed_(seed) {}
+  RandomSchedule(std::function<std::unique_ptr<Engine>()> make_engine, const ContextStore& store,
+                 int32_t vocab, uint64_t seed)
+      : make_engine_(std::move(make_engine)),
+        engine_(make_engine_()),
+        store_(store),
+        vocab_(vocab),
+        seed_(seed) {}
 
   struct Entry {
     Ids prompt;
     Drawn drawn;
     RequestId id = 0;
+    int engine = 0;         ///< the engines before its own
+    int64_t restored = -1;  ///< tokens that must come from the disk; -1: any number
   };
 
   void run(int steps) {
     for (int i = 0; i < steps; ++i) {
       act();
-      engine_.step();
-      engine_.check_integrity();
+      engine_->step();
+      engine_->check_integrity();
     }
-    run_all(engine_);
+    loaded_.reset();
+    run_all(*engine_);
   }
   const std::vector<std::unique_ptr<Entry>>& entries() const { return entries_; }
+
+  /// The longest context. Its blocks are always to spare: a loaded context keeps its pages.
+  static constexpr int64_t kLongest = 320;
 
  private:
   int64_t random(int64_t below) {
@@ -452,25 +469,39 @@ class RandomSchedule {
     prompt.insert(prompt.end(), rest.begin(), rest.end());
     return prompt;
   }
+  Entry& any_entry() { return *entries_[static_cast<size_t>(random(size()))]; }
   void act() {
-    const int64_t kind = random(6);
+    loaded_.reset();
+    const int64_t kind = random(9);
     if (kind <= 1) {
       submit(make_prompt());
+    } else if (kind == 2) {
+      save();
     } else if (entries_.empty()) {
       return;
-    } else if (kind == 2) {
-      engine_.cancel(entries_[static_cast<size_t>(random(size()))]->id);
     } else if (kind == 3) {
-      submit(entries_[static_cast<size_t>(random(size()))]->prompt);
+      const Entry& entry = any_entry();
+      if (entry.engine == engines_) {
+        engine_->cancel(entry.id);
+      }
     } else if (kind == 4) {
-      fork(*entries_[static_cast<size_t>(random(size()))]);
+      submit(any_entry().prompt);
+    } else if (kind == 5) {
+      fork(any_entry());
+    } else if (kind == 6) {
+      restore();
+    } else if (kind == 7) {
+      forget();
+      restore();
     }
   }
-  void submit(const Ids& prompt) {
+  Entry& submit(const Ids& prompt) {
     entries_.push_back(std::make_unique<Entry>());
     Entry& entry = *entries_.back();
     entry.prompt = prompt;
-    entry.id = engine_.submit(make_request(prompt, 1 + random(12), entry.drawn));
+    entry.engine = engines_;
+    entry.id = engine_->submit(make_request(prompt, 1 + random(12), entry.drawn));
+    return entry;
   }
   void fork(Entry& parent) {
     const int64_t done = parent.drawn.usage.cached_tokens + parent.drawn.usage.computed_tokens +
@@ -485,34 +516,103 @@ class RandomSchedule {
     const Ids rest = random_ids(1 + random(20), vocab_, 50);
     entry->prompt.assign(known.begin(), known.begin() + at);
     entry->prompt.insert(entry->prompt.end(), rest.begin(), rest.end());
-    entry->id = engine_.fork(parent.id, at, make_request(rest, 1 + random(8), entry->drawn));
+    entry->engine = engines_;
+    entry->id = engine_->fork(parent.id, at, make_request(rest, 1 + random(8), entry->drawn));
     entries_.push_back(std::move(entry));
+  }
+
+  ContextBinding binding() const { return context_binding(*engine_, "model"); }
+
+  /// Makes a context of a prompt, or cuts one and lets it grow; the others run on meanwhile.
+  void save() {
+    const bool grow = contexts_ > 0 && random(2) == 0;
+    const std::string name = std::to_string(grow ? random(contexts_) : contexts_++);
+    ContextWriter writer =
+        grow ? store_.open_writer(name, binding())
+             : store_.create(
+                   name, {.binding = binding(), .backend = "test", .codec = {}, .metadata = {}});
+    std::optional<ContextReader> stored;
+    Ids tokens;
+    if (grow) {
+      writer.truncate(1 + random(writer.token_count()));
+      writer.commit();
+      stored.emplace(store_.open_reader(name, binding()));
+      tokens = stored->tokens();
+    }
+    const Ids rest = entries_.empty() || grow ? make_prompt() : any_entry().prompt;
+    tokens.insert(tokens.end(), rest.begin(), rest.end());
+    tokens.resize(std::min<size_t>(tokens.size(), kLongest));
+    AppendOptions options;
+    options.segment_tokens = 64 * (1 + random(4));
+    EXPECT_TRUE(
+        append_to_context(*engine_, writer, stored ? &*stored : nullptr, tokens, options).finished);
+    EXPECT_TRUE(store_.open_reader(name, binding()).tokens() == tokens);
+  }
+  /// Loads a part of a context and goes on from there. It stays loaded until the next action.
+  void restore() {
+    if (contexts_ == 0) {
+      return;
+    }
+    const ContextReader reader = store_.open_reader(std::to_string(random(contexts_)), binding());
+    const int64_t at = 1 + random(reader.token_count());
+    const bool empty = engine_->stats().cached_pages == 0;
+    try {
+      loaded_.emplace(*engine_, reader, at);
+    } catch (const Error& error) {
+      EXPECT_EQ(error.kind(), ErrorKind::kTooLarge) << error.what();  // running requests have it
+      return;
+    }
+    Ids prompt = reader.tokens();
+    prompt.resize(static_cast<size_t>(at));
+    const Ids rest = random_ids(1 + random(60), vocab_, 51);
+    prompt.insert(prompt.end(), rest.begin(), rest.end());
+    submit(prompt).restored = empty ? loaded_->position() : -1;
+  }
+  /// All that is in memory.
+  void forget() {
+    run_all(*engine_);
+    engine_ = make_engine_();
+    ++engines_;
   }
   int64_t size() const { return static_cast<int64_t>(entries_.size()); }
 
-  Engine& engine_;
+  std::function<std::unique_ptr<Engine>()> make_engine_;
+  std::unique_ptr<Engine> engine_;
+  const ContextStore& store_;
   int32_t vocab_;
   uint64_t seed_;
   uint64_t counter_ = 0;
+  int engines_ = 0;
+  int64_t contexts_ = 0;
+  std::optional<LoadedContext> loaded_;
   std::vector<std::unique_ptr<Entry>> entries_;
 };
 
 TEST_P(EngineTest, AnyScheduleEqualsColdRuns) {
-  for (uint64_t seed = 0; seed < 3; ++seed) {
+  int64_t cached = 0;
+  int64_t restored = 0;
+  for (uint64_t seed = 0; seed < 4; ++seed) {
     SCOPED_TRACE(seed);
     EngineOptions o = options(3, 130);
     o.context_size = 512;
-    o.memory_bytes = least_memory(o);
-    Engine engine(model_, o);
-    RandomSchedule schedule(engine, vocab_, seed);
+    o.memory_bytes = least_memory(o, RandomSchedule::kLongest / kBlockTokens);
+    const TemporaryFolder folder;
+    const ContextStore store(folder.path());
+    RandomSchedule schedule([&] { return std::make_unique<Engine>(model_, o); }, store, vocab_,
+                            seed);
     schedule.run(60);
-    int64_t cached = 0;
     for (const auto& entry : schedule.entries()) {
       expect_cold(entry->drawn, entry->prompt);
       cached += entry->drawn.usage.cached_tokens;
+      // One that was cancelled or yielded before it began has taken nothing over.
+      if (entry->restored >= 0 && !entry->drawn.ids.empty()) {
+        EXPECT_EQ(entry->drawn.usage.cached_tokens, entry->restored);
+        restored += entry->restored;
+      }
     }
-    EXPECT_GT(cached, 0);
   }
+  EXPECT_GT(cached, 0);
+  EXPECT_GT(restored, 0);
 }
 
 std::string name_of(const ::testing::TestParamInfo<std::string>& info) {
