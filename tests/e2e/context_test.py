@@ -1,6 +1,8 @@
 """minimax context: create, append, ask, fork, list, show, verify, rm; crashes and damage."""
 
+import contextlib
 import json
+import os
 import pathlib
 import random
 import signal
@@ -172,7 +174,6 @@ class Refusing(ContextTest):
             self.assertIn("book", result.stderr)
             self.ask("book")  # readers do not mind
         finally:
-            import os
             os.killpg(holder.pid, signal.SIGKILL)
             holder.wait()
 
@@ -281,6 +282,112 @@ class Crashes(ContextTest):
             self.assertIn("the same command goes on from there", err)
         made = self.create()
         self.assertTrue(made["finished"])
+
+
+class FullDisk(ContextTest):
+    """A file system of our own that is really full; only root can have one."""
+
+    def setUp(self):
+        if os.geteuid() != 0:
+            self.skipTest("only root can mount a file system")
+        super().setUp()
+        self.data = self.folder / "data"
+        self.data.mkdir()
+        made = self.create("measure")
+        self.bytes = made["bytes"]
+        self.tokens = made["tokens"]
+        self.want = self.ask("measure")["text"]
+        self.context("rm", "measure")
+
+    def mount(self, size):
+        options = f"size={int(size)}"
+        mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", options, "minimax-test",
+                                  str(self.data)], capture_output=True, text=True)
+        if mounted.returncode != 0:
+            self.skipTest(f"mounting is not permitted: {mounted.stderr.strip()}")
+        self.addCleanup(lambda: subprocess.run(["umount", "-l", str(self.data)],
+                                               capture_output=True))
+
+    def make_room(self):
+        subprocess.run(["mount", "-o", "remount,size=1g", str(self.data)], check=True)
+
+    def unmount(self):
+        subprocess.run(["umount", str(self.data)], check=True)
+
+    def refuse_for_space(self, *arguments):
+        """The command fails as on a full disk and leaves nothing half-written behind."""
+        self.refuse(*arguments, "--quiet", says=["cannot write", "No space left on device"])
+        self.assertEqual([str(path) for path in self.data.rglob("*.partial")], [])
+
+    def sound(self):
+        """The tokens of each context; all of them are whole."""
+        listed = {entry["name"]: entry["tokens"] for entry in self.json("list")}
+        for name in listed:
+            self.assertTrue(self.json("verify", name)["ok"], name)
+        return listed
+
+    def test_create_goes_on_when_there_is_room(self):
+        kept = []
+        for share in (0, 0.1, 0.4, 0.7, 0.95):
+            self.mount(max(8192, share * self.bytes))
+            create = ("create", "book", "-f", self.book, "--checkpoint-every", 256)
+            self.refuse_for_space(*create)
+            there = self.sound().get("book", 0)
+            self.assertLess(there, self.tokens)
+            if there > 0:
+                self.refuse("ask", "book", "Why?", says=["interrupted at token", "run it again"])
+            self.refuse_for_space(*create)
+            self.assertEqual(self.sound().get("book", 0), there)
+            self.make_room()
+            made = self.json(*create)
+            self.assertTrue(made["finished"])
+            self.assertEqual(made["cached_tokens"], there)
+            self.assertEqual(self.sound(), {"book": self.tokens})
+            self.assertEqual(self.ask("book")["text"], self.want)
+            kept.append(there)
+            self.unmount()
+        self.assertEqual(kept[0], 0)
+        self.assertGreater(kept[-1], 0)
+
+    def test_append_keeps_what_was_there_and_goes_on(self):
+        more = self.folder / "more.txt"
+        more.write_text(story(1500, 2))
+        self.json("create", "whole", "-f", self.book, "-f", more)
+        want = self.ask("whole")["text"]
+        self.context("rm", "whole")
+        self.mount(1.5 * self.bytes)
+        self.create()
+        append = ("append", "book", "-f", more, "--checkpoint-every", 256)
+        self.refuse_for_space(*append)
+        there = self.sound()["book"]
+        self.assertGreaterEqual(there, self.tokens)
+        self.make_room()
+        made = self.json(*append)
+        self.assertTrue(made["finished"])
+        self.assertGreater(made["computed_tokens"], 0)
+        self.sound()
+        self.assertEqual(self.ask("book")["text"], want)
+
+    def test_fork_and_saving_are_all_or_nothing(self):
+        self.mount(3 * self.bytes)
+        self.create()
+        filler = self.data / "filler"
+        with contextlib.suppress(OSError), filler.open("wb", buffering=0) as file:
+            while True:
+                file.write(bytes(1 << 20))
+        # A cut within a segment is written anew; whole segments are shared and need next to nothing.
+        self.refuse_for_space("fork", "book", "part", "--at", 1000)
+        self.assertEqual(self.sound(), {"book": self.tokens})
+        result = run("context", "ask", "book", "Who is the king?", "-n", 8, "--temp", 0, "--save",
+                     "--quiet", env=self.env)
+        self.assertEqual(result.returncode, 1)
+        self.assertIn("No space left on device", result.stderr)
+        self.assertEqual(self.sound(), {"book": self.tokens})
+        self.assertEqual(self.ask("book")["text"], self.want)
+        filler.unlink()
+        self.json("fork", "book", "part", "--at", 1000)
+        self.assertEqual(self.sound(), {"book": self.tokens, "part": 1000})
+        self.assertEqual(self.ask("book", "Who is the king?", "--save")["text"], self.want)
 
 
 if __name__ == "__main__":
