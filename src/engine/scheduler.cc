@@ -101,6 +101,7 @@ bool Scheduler::reserve_pages(Sequence& sequence, int64_t end, StepPlan& plan) {
 }
 
 bool Scheduler::add_item(Sequence& sequence, int64_t count, StepPlan& plan) {
+  MM_CHECK(count > 0, "request {} would stand still at {}", sequence.id, sequence.position);
   if (!reserve_pages(sequence, sequence.position + count, plan)) {
     return false;
   }
@@ -175,8 +176,10 @@ int64_t Scheduler::chunk_length(const Sequence& sequence, int64_t rows, int64_t 
   if (cost > share) {
     count = std::max(count * share / cost, std::min(count, options_.block_tokens));
   }
-  int64_t end =
-      std::min(sequence.position + count, sequence.last_checkpoint + options_.checkpoint_every);
+  int64_t end = sequence.position + count;
+  if (sequence.may_reuse) {  // others leave no checkpoints
+    end = std::min(end, sequence.last_checkpoint + options_.checkpoint_every);
+  }
   if (sequence.branch > sequence.position) {
     end = std::min(end, sequence.branch);
   }

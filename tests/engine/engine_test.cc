@@ -153,6 +153,21 @@ TEST_P(EngineTest, ChunkedEqualsWhole) {
   }
 }
 
+TEST_P(EngineTest, WithoutReuseAPromptMayBeLongerThanTheCheckpointInterval) {
+  EngineOptions o = options(1, 128);
+  o.reuse = false;
+  const Ids prompt = random_ids(600, vocab_);
+  Engine engine(model_, o);
+  expect_cold(ask(engine, prompt), prompt);
+  Engine sharing(model_, options(1, 128));
+  Drawn drawn;
+  EngineRequest request = make_request(prompt, 3, drawn);
+  request.may_reuse = false;
+  sharing.submit(std::move(request));
+  run_all(sharing);
+  expect_cold(drawn, prompt);
+}
+
 TEST_P(EngineTest, CachedEqualsColdAroundEveryEdge) {
   const Ids whole = random_ids(600, vocab_);
   for (const int64_t at : {1, 63, 64, 65, 127, 128, 129, 191, 192, 255, 256, 257, 511, 512, 513}) {
