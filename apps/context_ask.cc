@@ -21,6 +21,8 @@ constexpr const char* kExamples =
 /// Without -c and -n, room for this many generated tokens.
 constexpr int64_t kDefaultRoom = 4096;
 
+using Clock = std::chrono::steady_clock;
+
 struct AskFlags {
   StoreFlags store;
   ModelFlags model;
@@ -63,12 +65,31 @@ struct Asked {
   double first_token_seconds = 0;  ///< from the opened context to the first token
 };
 
+/// A context that was cut has no state where it now ends: computes and stores that, so that later
+/// questions need not. Returns the tokens that were replayed for it; none if it cannot be written
+/// now, which the answer does not need.
+int64_t store_last_state(const AskFlags& flags, Engine& engine, const ContextStore& store,
+                         const ContextBinding& binding, ContextWriter* writer) {
+  try {
+    std::optional<ContextWriter> own;
+    if (writer == nullptr) {
+      writer = &own.emplace(store.open_writer(flags.store.name, binding));
+    }
+    const ContextReader reader = store.open_reader(flags.store.name, binding);
+    AppendOptions options;
+    options.cancelled = interrupted;
+    options.final_metadata = writer->manifest().metadata;
+    return append_to_context(engine, *writer, &reader, reader.tokens(), options)
+        .usage.replayed_tokens;
+  } catch (const Error&) {
+    return 0;
+  }
+}
+
 Asked generate_answer(const AskFlags& flags, const ContextModel& model, Engine& engine,
-                      const ContextReader& reader, const std::string& question) {
-  const auto start = std::chrono::steady_clock::now();
-  const auto seconds = [&] {
-    return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-  };
+                      const ContextReader& reader, const std::string& question,
+                      Clock::time_point start) {
+  const auto seconds = [&] { return std::chrono::duration<double>(Clock::now() - start).count(); };
   Asked asked;
   const ContextNotes notes = ContextNotes::read(reader.manifest());
   asked.prompt = reader.tokens();
@@ -165,8 +186,15 @@ int ask(const AskFlags& flags) {
   if (flags.save) {
     writer.emplace(store.open_writer(flags.store.name, binding));
   }
+  const Clock::time_point start = Clock::now();
+  const int64_t replayed =
+      manifest.ends_in_state()
+          ? 0
+          : store_last_state(flags, engine, store, binding, writer ? &*writer : nullptr);
   const ContextReader reader = store.open_reader(flags.store.name, binding);
-  const Asked asked = generate_answer(flags, model, engine, reader, question);
+  Asked asked = generate_answer(flags, model, engine, reader, question, start);
+  asked.result.usage.cached_tokens -= replayed;
+  asked.result.usage.replayed_tokens += replayed;
   const bool stopped = interrupted();
   if (writer && !asked.result.ids.empty() && !stopped) {
     save_exchange(flags, engine, *writer, reader, asked, model.session);

@@ -59,6 +59,8 @@ struct ContextManifest {
   int64_t bytes() const;
   /// Positions of the stored states, ascending.
   std::vector<int64_t> checkpoints() const;
+  /// Whether there is a checkpoint where the last segment ends. Not so after a cut within one.
+  bool ends_in_state() const { return segments.empty() || segments.back().has_state; }
   /// The last checkpoint from which the sequence may be replayed up to `position`: at least
   /// codec.replay_tokens before it. 0, where the state is zero, if there is none.
   int64_t nearest_state(int64_t position) const;

@@ -45,6 +45,18 @@ void ContextWriter::write(const SegmentData& data, PageSource page) {
   ++manifest_.next_segment;
 }
 
+void ContextWriter::add_states(std::span<const TensorView> states) {
+  MM_CHECK(!manifest_.ends_in_state() && !states.empty());
+  const SegmentFile segment(folder_, manifest_, manifest_.segments.back());
+  segment.verify();
+  ContextManifest changed = manifest_;
+  changed.segments.back() =
+      write_segment(folder_, manifest_, {segment.entry().begin, segment.tokens(), states},
+                    [&](int layer, int64_t block) { return segment.page(layer, block); });
+  ++changed.next_segment;
+  manifest_ = std::move(changed);
+}
+
 void ContextWriter::set_tail(std::span<const int32_t> ids) {
   MM_CHECK(ids.size() < kContextBlock, "{} ids", ids.size());
   manifest_.tail.assign(ids.begin(), ids.end());

@@ -38,6 +38,10 @@ class ContextWriter {
   void append_segment(std::span<const int32_t> tokens, PageSource page,
                       std::span<const TensorView> states = {});
 
+  /// Gives the last segment, which truncate() left without states, those after its last token:
+  /// writes it again with them. `states` as for append_segment. Throws kBadInput if it is damaged.
+  void add_states(std::span<const TensorView> states);
+
   /// Sets the ids after the last segment: fewer than 64. MM_CHECKs that.
   void set_tail(std::span<const int32_t> ids);
   void set_metadata(ContextMetadata metadata);

@@ -31,7 +31,8 @@ class SegmentSink {
 
   void write(const Snapshot& snapshot) {
     const int64_t begin = writer_.manifest().stored_tokens();
-    if (snapshot.position() <= begin) {
+    const bool state_only = snapshot.position() == begin && !writer_.manifest().ends_in_state();
+    if (snapshot.position() <= begin && !state_only) {
       return;  // replayed: it is on the disk already
     }
     const Clock::time_point start = Clock::now();
@@ -43,7 +44,11 @@ class SegmentSink {
       const size_t l = static_cast<size_t>(layer);
       return ContextPage{snapshot.page(l, block), snapshot.page_scales(l, block)};
     };
-    writer_.append_segment(snapshot.tokens().subspan(static_cast<size_t>(begin)), page, states_);
+    if (state_only) {
+      writer_.add_states(states_);
+    } else {
+      writer_.append_segment(snapshot.tokens().subspan(static_cast<size_t>(begin)), page, states_);
+    }
     writer_.commit();
     seconds_ += seconds_since(start);
   }
@@ -65,6 +70,39 @@ void check_prefix(std::span<const int32_t> stored, std::span<const int32_t> toke
         "end (fork it at that token)",
         left - stored.begin());
   }
+}
+
+/// Computes `tokens`, whole blocks of a context of `total` tokens, and writes what is missing of
+/// them.
+Usage prefill(Engine& engine, std::span<const int32_t> tokens, int64_t total, int64_t known,
+              const AppendOptions& options, SegmentSink& sink) {
+  Usage usage;
+  bool ended = false;
+  std::string error;
+  EngineRequest request{.prompt = {tokens.begin(), tokens.end()}, .max_tokens = 0};
+  request.known_tokens = known;
+  request.snapshot_every =
+      options.segment_tokens > 0 ? options.segment_tokens : engine.checkpoint_every();
+  request.on_snapshot = [&](const Snapshot& snapshot) { sink.write(snapshot); };
+  request.on_event = [&](const Event& event) {
+    usage = event.usage;
+    if (event.kind == Event::Kind::kProgress && options.progress) {
+      options.progress(event.done, total);
+    }
+    ended = event.kind == Event::Kind::kEnd || event.kind == Event::Kind::kError;
+    error = event.error;
+  };
+  const RequestId id = engine.submit(std::move(request));
+  while (!ended) {
+    if (options.cancelled && options.cancelled()) {
+      engine.cancel(id);
+    }
+    engine.step();
+  }
+  if (!error.empty()) {
+    raise(ErrorKind::kIo, "{}", error);
+  }
+  return usage;
 }
 
 }  // namespace
@@ -130,38 +168,28 @@ AppendResult append_to_context(Engine& engine, ContextWriter& writer, const Cont
   AppendResult result;
   const int64_t total = static_cast<int64_t>(tokens.size());
   const int64_t whole = floor_block(total);
-  if (whole > writer.manifest().stored_tokens()) {
+  const int64_t begin = writer.manifest().stored_tokens();
+  const bool cut = !writer.manifest().ends_in_state();
+  if (whole > begin || cut) {
     std::optional<LoadedContext> loaded;
     if (stored != nullptr) {
       loaded.emplace(engine, *stored, whole - 1);
     }
     SegmentSink sink(engine.cache_shape(), writer);
-    bool ended = false;
-    std::string error;
-    EngineRequest request{.prompt = {tokens.begin(), tokens.begin() + whole}, .max_tokens = 0};
-    request.known_tokens = writer.manifest().stored_tokens();
-    request.snapshot_every =
-        options.segment_tokens > 0 ? options.segment_tokens : engine.checkpoint_every();
-    request.on_snapshot = [&](const Snapshot& snapshot) { sink.write(snapshot); };
-    request.on_event = [&](const Event& event) {
-      result.usage = event.usage;
-      if (event.kind == Event::Kind::kProgress && options.progress) {
-        options.progress(event.done, total);
+    if (cut) {
+      result.usage =
+          prefill(engine, tokens.first(static_cast<size_t>(begin)), total, begin, options, sink);
+    }
+    if (whole > begin) {
+      const Usage before = result.usage;
+      result.usage =
+          prefill(engine, tokens.first(static_cast<size_t>(whole)), total, begin, options, sink);
+      if (cut) {  // what the first part replayed is cached for the second
+        result.usage.cached_tokens = std::min(result.usage.cached_tokens, before.cached_tokens);
+        result.usage.replayed_tokens += before.replayed_tokens;
       }
-      ended = event.kind == Event::Kind::kEnd || event.kind == Event::Kind::kError;
-      error = event.error;
-    };
-    const RequestId id = engine.submit(std::move(request));
-    while (!ended) {
-      if (options.cancelled && options.cancelled()) {
-        engine.cancel(id);
-      }
-      engine.step();
     }
     result.write_seconds = sink.seconds();
-    if (!error.empty()) {
-      raise(ErrorKind::kIo, "{}", error);
-    }
   }
   result.finished = writer.manifest().stored_tokens() == whole;
   if (result.finished) {

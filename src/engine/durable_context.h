@@ -59,10 +59,11 @@ struct AppendResult {
 };
 
 /// Makes `tokens` the content of a context whose first writer.token_count() tokens they repeat:
-/// computes what is missing and commits segment by segment, so that a crash loses at most one.
-/// `stored` is what the context holds already; null for a new one.
-/// Throws kBadInput if `tokens` do not begin with the stored ones, what Engine::submit and
-/// ContextWriter throw.
+/// computes what is missing and commits segment by segment, so that a crash loses at most one. If
+/// it was cut and has no state where its stored part ends, that is computed and stored first, so
+/// that nobody need replay it again; `tokens` may be those it has already. `stored` is what the
+/// context holds already; null for a new one. Throws kBadInput if `tokens` do not begin with the
+/// stored ones, what Engine::submit and ContextWriter throw.
 AppendResult append_to_context(Engine& engine, ContextWriter& writer, const ContextReader* stored,
                                std::span<const int32_t> tokens, const AppendOptions& options);
 

@@ -1,10 +1,12 @@
 """minimax context: create, append, ask, fork, list, show, verify, rm; crashes and damage."""
 
 import contextlib
+import fcntl
 import json
 import os
 import pathlib
 import random
+import shutil
 import signal
 import subprocess
 import time
@@ -104,6 +106,30 @@ class Using(ContextTest):
         self.context("rm", "book")
         self.assertTrue(self.json("verify", "fork1000")["ok"])
         self.ask("fork1000")
+
+    def test_a_cut_is_replayed_by_the_first_question_only(self):
+        self.create()
+        self.json("fork", "book", "part", "--at", 1000)
+        shutil.copytree(self.folder / "data/minimax/contexts/part", self.folder / "before")
+        first = self.ask("part")
+        # Segments of 256, blocks of 64: the state at 768 is the last, 960 the last that can be.
+        self.assertEqual(first["cached_tokens"], 768)
+        self.assertGreaterEqual(first["replayed_tokens"], 192)
+        second = self.ask("part")
+        self.assertEqual(second["cached_tokens"], 960)
+        self.assertLess(second["replayed_tokens"], 64)
+        self.assertEqual(second["ids"], first["ids"])
+        self.assertTrue(self.json("verify", "part")["ok"])
+        # Who may not write is answered all the same.
+        folder = self.folder / "data/minimax/contexts/part"
+        shutil.rmtree(folder)
+        shutil.copytree(self.folder / "before", folder)
+        with (folder / "lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            self.assertEqual(self.ask("part")["cached_tokens"], 768)
+            third = self.ask("part")
+        self.assertEqual(third["cached_tokens"], 768)
+        self.assertEqual(third["ids"], first["ids"])
 
     def test_raw_contexts_and_other_number_formats(self):
         self.create("raw", "--raw")

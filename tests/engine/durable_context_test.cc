@@ -134,6 +134,35 @@ TEST_P(DurableContextTest, CutAnywhereEqualsCold) {
   }
 }
 
+TEST_P(DurableContextTest, ACutIsReplayedOnce) {
+  const Ids whole = random_ids(600, model_.config.vocab_size, 1);
+  for (const int64_t end : {500, 511, 700}) {
+    create(whole, options());
+    {
+      Engine engine(model_, options());
+      ContextWriter writer = store_.open_writer("c", binding(engine));
+      writer.truncate(500);  // in a segment from 256 to 512
+      writer.commit();
+      EXPECT_FALSE(writer.manifest().ends_in_state());
+      Ids grown(whole.begin(), whole.begin() + 500);
+      const Ids more = random_ids(end - 500, model_.config.vocab_size, 2);
+      grown.insert(grown.end(), more.begin(), more.end());
+      const AppendResult result = append(engine, writer, grown);
+      EXPECT_TRUE(result.finished);
+      EXPECT_EQ(result.usage.cached_tokens, 256);
+      EXPECT_EQ(result.usage.replayed_tokens, 448 - 256);
+      EXPECT_EQ(result.usage.computed_tokens, end / 64 * 64 - 448);
+      EXPECT_EQ(writer.token_count(), end);
+    }
+    EXPECT_TRUE(store_.verify("c").ok());
+    const Ids ids(whole.begin(), whole.begin() + 460);
+    Usage usage;
+    EXPECT_TRUE(logits(ids, options(), true, &usage) == logits(ids, options(), false)) << end;
+    EXPECT_EQ(usage.cached_tokens, 448);
+    store_.remove("c");
+  }
+}
+
 TEST_P(DurableContextTest, StoppedHalfWayGoesOn) {
   const Ids whole = random_ids(1500, model_.config.vocab_size, 1);
   int steps = 0;
