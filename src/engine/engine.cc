@@ -415,11 +415,26 @@ struct Engine::Impl {
     }
   }
 
+  /// Running alone, a sequence waits for pages that no other sequence holds.
+  void fail_stuck(Sequence& sequence) {
+    const int64_t needed = sequence.size() / kBlockTokens + 1;
+    const int64_t had = static_cast<int64_t>(sequence.pages.size()) + cache.available_pages();
+    fail(*by_sequence.at(&sequence),
+         fmt::format(
+             "{} tokens need {} pages of {} tokens, and {} of {} can be had: loaded contexts "
+             "keep the others; close one, or raise --memory or --ctx-size",
+             sequence.size(), needed, kBlockTokens, had, cache.total_pages()));
+  }
+
   bool step() {
     const double start = seconds_now();
     end_cancelled();
     scheduler.plan(plan);
     run_copies(plan.copies);
+    if (plan.stuck != nullptr) {
+      fail_stuck(*plan.stuck);
+      return true;
+    }
     if (plan.items.empty()) {
       return false;
     }

@@ -92,6 +92,10 @@ bool Scheduler::reserve_pages(Sequence& sequence, int64_t end, StepPlan& plan) {
       continue;
     }
     Sequence* youngest = running_.back();
+    if (running_.size() == 1) {
+      plan.stuck = youngest;
+      return false;
+    }
     preempt(*youngest, plan);
     if (youngest == &sequence) {
       return false;
@@ -230,6 +234,7 @@ void Scheduler::plan(StepPlan& plan) {
   plan.copies.clear();
   plan.items.clear();
   plan.rows = 0;
+  plan.stuck = nullptr;
   ++steps_;
   plan_decodes(plan);
   admit(plan);

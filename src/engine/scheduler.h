@@ -47,6 +47,9 @@ struct StepPlan {
   std::vector<StateCopy> copies;
   std::vector<StepItem> items;
   int64_t rows = 0;
+  /// Runs alone and finds no page for its next tokens: the rest is held by nobody who could yield,
+  /// such as prefixes kept from elsewhere. To be removed, or it stands still.
+  Sequence* stuck = nullptr;
 };
 
 class Scheduler {
@@ -63,7 +66,7 @@ class Scheduler {
   /// Keeps the state of a running sequence as a checkpoint at its last multiple of 64.
   void keep_checkpoint(Sequence& sequence, std::vector<StateCopy>& copies);
 
-  /// Fills `plan` (whose memory is used again). No items: nothing can run.
+  /// Fills `plan` (whose memory is used again). No items and none stuck: nothing can run.
   void plan(StepPlan& plan);
   /// The plan has run: positions advance, whole blocks enter the cache, checkpoints are kept.
   /// `copies` are to be made before the next step.

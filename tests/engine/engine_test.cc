@@ -374,6 +374,31 @@ TEST_P(EngineTest, AnImportedPrefixEqualsAComputedOne) {
   expect_cold(ask(third, prompt), prompt);
 }
 
+TEST_P(EngineTest, APromptThatPinnedPrefixesLeaveNoRoomForIsRefusedAndHarmsNothing) {
+  EngineOptions o = options(2);
+  o.memory_bytes = least_memory(o);
+  Engine engine(model_, o);
+  const uint64_t pin = engine.import_prefix(
+      {.tokens = random_ids(256, vocab_, 1),
+       .load_page = [](size_t, int64_t, const TensorView&, const TensorView&) {},
+       .load_states = [](std::span<const TensorView>) {}});
+  const Ids longest = random_ids(o.context_size - 2, vocab_, 2);
+  const Ids small = random_ids(100, vocab_, 3);
+  Drawn refused;
+  Drawn beside;
+  engine.submit(make_request(longest, 2, refused));
+  engine.submit(make_request(small, 2, beside));
+  for (int step = 0; !engine.idle() && step < 100; ++step) {
+    engine.step();
+    engine.check_integrity();
+  }
+  ASSERT_TRUE(engine.idle());
+  EXPECT_NE(refused.error.find("12 of 16 can be had"), std::string::npos) << refused.error;
+  expect_cold(beside, small);
+  engine.unpin(pin);
+  expect_cold(ask(engine, longest, 2), longest);
+}
+
 TEST_P(EngineTest, WhatCannotFitIsRefusedAndHarmsNobody) {
   EngineOptions o = options(2);
   o.context_size = 128;
