@@ -5,8 +5,10 @@
 
 #include "base/error.h"
 #include "base/json_value.h"
+#include "chat_contexts.h"
 #include "chat_session.h"
 #include "commands.h"
+#include "context_files.h"
 #include "interrupt.h"
 #include "line_reader.h"
 #include "output.h"
@@ -31,6 +33,8 @@ constexpr const char* kHelp =
     "/system [TEXT]   show or set the system message; setting it begins a new conversation\n"
     "/set [NAME VALUE] show or set: temp, top_k, top_p, min_p, repeat_penalty, repeat_last_n,\n"
     "                 presence_penalty, frequency_penalty, seed, max_tokens\n"
+    "/save NAME       keep the conversation as a context, also for `minimax context ask NAME`\n"
+    "/load NAME       go on from a context\n"
     "/stats           speed and context of the last answer\n"
     "/bye             leave (also Ctrl-D)\n"
     "\"\"\"              begins and ends a message of several lines\n"
@@ -45,6 +49,7 @@ struct Flags {
   CacheFlags cache;
   SamplingFlags sampling;
   std::string system;
+  std::string context_folder;
 };
 
 template <typename T>
@@ -107,6 +112,7 @@ class Chat {
       : flags_(flags),
         session_(session),
         chat_(session, prompts, engine),
+        contexts_(session, prompts, engine, flags.context_folder),
         lines_(default_history_file()),
         request_(make_request(session, flags.sampling)) {
     chat_.set_system(flags.system);
@@ -213,6 +219,10 @@ class Chat {
       } else {
         Settings(request_).set(setting, value, session_.model.config.vocab_size);
       }
+    } else if (name == "/save") {
+      save(setting);
+    } else if (name == "/load") {
+      load(setting);
     } else if (name == "/stats") {
       write_err(stats_);
     } else if (name == "/bye" || name == "/exit" || name == "/quit") {
@@ -220,6 +230,39 @@ class Chat {
     } else {
       bad_input("{}: no such command; /help lists them", name);
     }
+  }
+
+  void tell(const std::string& text) const {
+    if (!flags_.common.quiet) {
+      write_err(text);
+    }
+  }
+
+  void save(const std::string& name) {
+    if (name.empty()) {
+      bad_input("/save NAME: a name is missing");
+    }
+    if (chat_.ids().empty()) {
+      bad_input("/save: there is no answer yet");
+    }
+    const InterruptScope scope;
+    AppendOptions options;
+    options.cancelled = interrupted;
+    const TurnFrame& frame = contexts_.frame();
+    const AppendResult result = contexts_.save(name, chat_.ids(), options);
+    chat_.grow(frame);
+    tell(result.finished
+             ? fmt::format("saved as {}: {} tokens\n", name, group_digits(std::ssize(chat_.ids())))
+             : fmt::format("stopped; /save {} again finishes it\n", name));
+  }
+
+  void load(const std::string& name) {
+    if (name.empty()) {
+      bad_input("/load NAME: a name is missing; `minimax context list` has them");
+    }
+    LoadedChat loaded = contexts_.load(name);
+    chat_.resume(std::move(loaded.ids), loaded.turn_is_open, contexts_.frame());
+    tell(fmt::format("loaded {}: {} tokens\n", name, group_digits(chat_.context_used())));
   }
 
   void answer(const std::string& message) {
@@ -271,6 +314,7 @@ class Chat {
   const Flags& flags_;
   const Session& session_;
   ChatSession chat_;
+  ChatContexts contexts_;
   LineReader lines_;
   GenerationRequest request_;
   std::string stats_ = "no answer yet\n";
@@ -296,6 +340,7 @@ Command make_chat_command(CLI::App& parent) {
   const auto flags = std::make_shared<Flags>();
   app->footer(kExamples);
   app->add_option("--system", flags->system, "System message")->type_name("TEXT");
+  add_store_folder_flag(*app, flags->context_folder);
   add_model_flags(*app, flags->model);
   add_cache_flags(*app, flags->cache);
   add_sampling_flags(*app, flags->sampling);

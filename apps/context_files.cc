@@ -28,12 +28,16 @@ void parse_pending(const std::string& text, ContextNotes& notes) {
 
 }  // namespace
 
-void add_store_flags(CLI::App& command, StoreFlags& flags) {
+void add_store_folder_flag(CLI::App& command, std::string& folder) {
   command
-      .add_option("--context-dir", flags.folder,
+      .add_option("--context-dir", folder,
                   "Where contexts are kept (default: $XDG_DATA_HOME/minimax/contexts or "
                   "~/.local/share/minimax/contexts)")
       ->type_name("DIR");
+}
+
+void add_store_flags(CLI::App& command, StoreFlags& flags) {
+  add_store_folder_flag(command, flags.folder);
   add_common_flags(command, flags.common);
 }
 
@@ -74,6 +78,24 @@ void check_complete(const std::string& name, const ContextManifest& manifest) {
 
 std::string hash_tokens(const std::vector<int32_t>& ids) {
   return to_hex(hash128(std::as_bytes(std::span(ids))));
+}
+
+AppendResult write_context(Engine& engine, ContextWriter& writer, const ContextReader* stored,
+                           const std::vector<int32_t>& tokens, ContextNotes notes,
+                           AppendOptions options) {
+  if (notes.pending_tokens == 0) {
+    notes.pending_begin = writer.token_count();
+  }
+  notes.pending_tokens = static_cast<int64_t>(tokens.size());
+  notes.pending_hash = hash_tokens(tokens);
+  ContextMetadata metadata = writer.manifest().metadata;
+  notes.write(metadata);
+  writer.set_metadata(metadata);
+  writer.commit();
+  notes.pending_tokens = 0;
+  notes.write(metadata);
+  options.final_metadata = std::move(metadata);
+  return append_to_context(engine, writer, stored, tokens, options);
 }
 
 ContextModel::ContextModel(const std::string& model_flag, bool raw)

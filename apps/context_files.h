@@ -19,6 +19,7 @@ struct StoreFlags {
   std::string name;
 };
 void add_store_flags(CLI::App& command, StoreFlags& flags);
+void add_store_folder_flag(CLI::App& command, std::string& folder);
 ContextStore open_store(const StoreFlags& flags);
 
 /// Where a context's conversation stands, kept in its metadata.
@@ -40,6 +41,12 @@ void check_complete(const std::string& name, const ContextManifest& manifest);
 
 /// Hash of token ids, for ContextNotes.
 std::string hash_tokens(const std::vector<int32_t>& ids);
+
+/// append_to_context() with notes that say what is coming before it comes, so that the same append
+/// can go on after a crash. `notes`: those of the finished context.
+AppendResult write_context(Engine& engine, ContextWriter& writer, const ContextReader* stored,
+                           const std::vector<int32_t>& tokens, ContextNotes notes,
+                           AppendOptions options);
 
 /// A model that computes contexts.
 struct ContextModel {

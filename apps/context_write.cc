@@ -50,37 +50,24 @@ struct Written {
   ContextManifest manifest;
 };
 
-/// Computes and writes `tokens`, which begin with what the context holds. The notes say what is
-/// coming before it comes, so that the same command can go on after a crash.
+/// Computes and writes `tokens`, which begin with what the context holds.
 Written write_tokens(const ContextModel& model, const WriteFlags& flags, Engine& engine,
                      ContextWriter& writer, const std::vector<int32_t>& tokens) {
-  const ContextStore store = open_store(flags.store);
   ContextNotes notes = ContextNotes::read(writer.manifest());
   notes.raw = !model.frame.has_value();
-  if (notes.pending_tokens == 0) {
-    notes.pending_begin = writer.token_count();
-  }
-  notes.pending_tokens = static_cast<int64_t>(tokens.size());
-  notes.pending_hash = hash_tokens(tokens);
-  ContextMetadata metadata = writer.manifest().metadata;
-  notes.write(metadata);
-  writer.set_metadata(metadata);
-  writer.commit();
   std::optional<ContextReader> stored;
   if (writer.token_count() > 0) {
-    stored.emplace(store.open_reader(flags.store.name, writer.manifest().binding));
+    stored.emplace(
+        open_store(flags.store).open_reader(flags.store.name, writer.manifest().binding));
   }
-  notes.pending_tokens = 0;
-  notes.write(metadata);
-
   Progress progress(progress_style(flags.store.common.quiet), "prefill", "tokens");
   AppendOptions options;
   options.segment_tokens = flags.cache.checkpoint_every;
   options.progress = [&](int64_t done, int64_t total) { progress.update(done, total); };
   options.cancelled = interrupted;
-  options.final_metadata = metadata;
   Written written;
-  written.result = append_to_context(engine, writer, stored ? &*stored : nullptr, tokens, options);
+  written.result =
+      write_context(engine, writer, stored ? &*stored : nullptr, tokens, notes, options);
   written.manifest = writer.manifest();
   return written;
 }

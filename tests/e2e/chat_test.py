@@ -200,9 +200,10 @@ class ChatThroughAPipe(ProgramTest):
             self.assertIn(words, stderr)
 
     def test_help_and_unknown_commands(self):
-        stderr = self.chat("/help\n/save x\n").stderr
-        self.assertIn("/clear", stderr)
-        self.assertIn("/save: no such command", stderr)
+        stderr = self.chat("/help\n/nonsense x\n").stderr
+        for command in ("/clear", "/save NAME", "/load NAME"):
+            self.assertIn(command, stderr)
+        self.assertIn("/nonsense: no such command", stderr)
 
     def test_an_error_ends_the_turn_only(self):
         stderr_and_out = self.succeed("chat", "-c", 30, "--temp", 0, "-n", 2, "--json",
@@ -226,6 +227,77 @@ class ChatThroughAPipe(ProgramTest):
         process.send_signal(signal.SIGINT)
         process.communicate(timeout=30)
         self.assertEqual(process.returncode, 130)
+
+
+class ChatAndContexts(ProgramTest):
+    """/save and /load."""
+
+    STORY = "Tell me of the old king and his young cat in the garden under the tree. " * 12
+
+    def setUp(self):
+        super().setUp()
+        self.env = environment(XDG_DATA_HOME=self.folder / "data")
+
+    def chat(self, text, *arguments):
+        return self.succeed("chat", "--temp", 0, "-n", 8, "--json", *arguments, stdin=text,
+                            env=self.env)
+
+    def turns(self, text, *arguments):
+        return [json.loads(line) for line in self.chat(text, *arguments).stdout.splitlines()]
+
+    def context(self, *arguments):
+        return json.loads(self.succeed("context", *arguments, "--json", env=self.env).stdout)
+
+    def test_a_loaded_conversation_goes_on_as_if_it_never_ended(self):
+        first, second = self.turns(f"{self.STORY}\n/save king\nAnd then?\n", "--system", "Be kind.")
+        loaded, = self.turns("/load king\nAnd then?\n")
+        self.assertEqual(loaded["ids"], second["ids"])
+        self.assertEqual(loaded["prompt_tokens"], second["prompt_tokens"])
+        self.assertGreaterEqual(loaded["cached_tokens"], first["prompt_tokens"] // 64 * 64)
+        asked = self.context("ask", "king", "And then?", "-n", 8, "--temp", 0)
+        self.assertEqual(asked["ids"], second["ids"])
+        self.assertEqual(asked["prompt_tokens"], second["prompt_tokens"])
+
+    def test_saving_again_adds_the_new_turns(self):
+        text = f"{self.STORY}\n/save king\nAnd then?\n/save king\n/save king\nMore\n"
+        whole = self.turns(text)
+        self.assertTrue(self.context("verify", "king")["ok"])
+        self.assertEqual(self.context("show", "king")["complete"], True)
+        more, = self.turns("/load king\nMore\n/save king\n")
+        self.assertEqual(more["ids"], whole[2]["ids"])
+        self.assertEqual(more["prompt_tokens"], whole[2]["prompt_tokens"])
+        self.assertGreater(self.context("show", "king")["tokens"], more["prompt_tokens"])
+
+    def test_a_document_is_loaded_and_asked(self):
+        book = self.folder / "book.txt"
+        book.write_text(self.STORY)
+        self.context("create", "book", "-f", book)
+        answer, = self.turns("/load book\nWho is it?\n")
+        asked = self.context("ask", "book", "Who is it?", "-n", 8, "--temp", 0)
+        self.assertEqual(answer["ids"], asked["ids"])
+        self.assertEqual(answer["prompt_tokens"], asked["prompt_tokens"])
+        self.assertEqual(answer["cached_tokens"], asked["cached_tokens"])
+
+    def test_clear_leaves_the_context_behind(self):
+        cold, = self.turns("Hello\n")
+        self.turns(f"{self.STORY}\n/save king\n")
+        after, = self.turns("/load king\n/clear\nHello\n")
+        self.assertEqual(after["ids"], cold["ids"])
+        self.assertEqual(after["prompt_tokens"], cold["prompt_tokens"])
+
+    def test_what_is_wrong_is_told_and_the_chat_goes_on(self):
+        self.turns("Hello\n/save taken\n")
+        book = self.folder / "book.txt"
+        book.write_text(self.STORY)
+        self.context("create", "raw", "-f", book, "--raw")
+        result = self.chat("/save early\n/load none\n/load raw\n/save\n/load\nHi there\n"
+                           "/save taken\n/save ../evil\nMore\n")
+        for words in ["no answer yet", "none", "raw text without turns", "/save NAME", "/load NAME",
+                      "taken exists already", "../evil"]:
+            self.assertIn(words, result.stderr)
+        self.assertEqual(len(result.stdout.splitlines()), 2)
+        listed = sorted(path.name for path in (self.folder / "data/minimax/contexts").iterdir())
+        self.assertEqual(listed, ["raw", "taken"])
 
 
 if __name__ == "__main__":
