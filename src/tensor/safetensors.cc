@@ -137,8 +137,9 @@ TensorView make_view(const std::byte* data, DType dtype, std::span<const int64_t
   for (size_t i = shape.size(); i-- > 0;) {
     view.shape[i] = shape[i];
     view.strides[i] = stride;
-    // An empty tensor's strides address nothing, and huge sizes beside a zero could overflow.
-    stride *= std::max<int64_t>(shape[i], 1);
+    // Only an empty tensor's strides can overflow, and they address nothing.
+    if (__builtin_mul_overflow(stride, std::max<int64_t>(shape[i], 1), &stride))
+      stride = 0;
   }
   return view;
 }
