@@ -22,8 +22,9 @@ function(mm_module name)
 endfunction()
 
 # mm_test(<name> [LIBRARIES <libraries...>] [LABEL <label>]): one test binary per folder of tests/,
-# run by ctest under the label (cpu if none is given). Tests with "Slow" in their name also get the
-# label slow; sanitizer runs leave those out.
+# run by ctest under the label (cpu if none is given). Tests with "Slow" in their name get the label
+# with "-slow" after it (a list of two labels would not survive the discovery of tests); sanitizer
+# runs leave those out.
 function(mm_test name)
   cmake_parse_arguments(ARG "" "LABEL" "LIBRARIES" ${ARGN})
   file(GLOB_RECURSE sources RELATIVE ${CMAKE_CURRENT_SOURCE_DIR} CONFIGURE_DEPENDS
@@ -46,5 +47,5 @@ function(mm_test name)
   gtest_discover_tests(${target} TEST_PREFIX ${prefix} TEST_FILTER "-*Slow*" NO_PRETTY_VALUES
     PROPERTIES LABELS ${ARG_LABEL} DISCOVERY_TIMEOUT 60)
   gtest_discover_tests(${target} TEST_PREFIX ${prefix} TEST_FILTER "*Slow*" TEST_LIST ${target}_slow NO_PRETTY_VALUES
-    PROPERTIES LABELS "${ARG_LABEL};slow" DISCOVERY_TIMEOUT 60)
+    PROPERTIES LABELS "${ARG_LABEL}-slow" DISCOVERY_TIMEOUT 60)
 endfunction()
