@@ -1,5 +1,7 @@
 #include "tensor/tensor.h"
 
+#include <algorithm>
+
 namespace mm {
 
 TensorView TensorView::contiguous(const void* data, DType dtype,
@@ -25,6 +27,9 @@ int64_t TensorView::numel() const {
 }
 
 bool TensorView::is_contiguous() const {
+  const auto* const axes_end = shape.begin() + rank;
+  if (std::find(shape.begin(), axes_end, 0) != axes_end)
+    return true;  // no element to lie apart; strides mean nothing
   int64_t expected = 1;
   for (int i = rank; i-- > 0;) {
     if (dim(i) != 1 && stride(i) != expected)

@@ -136,6 +136,13 @@ TEST(SafetensorsTest, EmptyTensorsWithHugeAxes) {
       0);
   const SafetensorsContents contents = parse_safetensors(file, "x");
   EXPECT_EQ(contents.tensors[0].view.numel(), 0);
+  EXPECT_TRUE(contents.tensors[0].view.is_contiguous());
+}
+
+TEST(SafetensorsTest, EmptyTensorsAreContiguous) {
+  const std::vector<std::byte> file =
+      make_file(R"({"a": {"dtype": "U8", "shape": [0, 0], "data_offsets": [0, 0]}})", 0);
+  EXPECT_TRUE(parse_safetensors(file, "x").tensors[0].view.is_contiguous());
 }
 
 TEST(SafetensorsTest, Offsets) {
