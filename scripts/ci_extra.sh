@@ -40,7 +40,10 @@ check_sanitizer() {
     targets=(--target "$@")
   fi
   quietly "build/log/$preset.log" "$preset build" build "$preset" "${targets[@]}"
-  UBSAN_OPTIONS=print_stacktrace=1 "${fixed_addresses[@]}" ctest --preset "$preset" \
+  # LeakSanitizer itself faults in programs that have used oneDNN, unless it leaves out the
+  # thread-local blocks of libraries.
+  LSAN_OPTIONS=suppressions=$PWD/tests/leaks.supp:print_suppressions=0:intercept_tls_get_addr=0 \
+    UBSAN_OPTIONS=print_stacktrace=1 "${fixed_addresses[@]}" ctest --preset "$preset" \
     -j "$(job_count)" -R "$tests" -LE slow --output-junit "$PWD/build/results/$preset.xml"
 }
 
