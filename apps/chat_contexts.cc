@@ -8,10 +8,6 @@
 
 namespace mm::cli {
 
-ContextStore ChatContexts::store() const {
-  return ContextStore(folder_.empty() ? default_context_root() : folder_);
-}
-
 ContextBinding ChatContexts::binding() {
   if (model_hash_.empty()) {
     model_hash_ = hash_model_folder(session_.folder);
@@ -29,7 +25,7 @@ const TurnFrame& ChatContexts::frame() {
 AppendResult ChatContexts::save(const std::string& name, const std::vector<int32_t>& ids,
                                 const AppendOptions& options) {
   check_context_name(name);
-  const ContextStore contexts = store();
+  const ContextStore contexts = open_store(folder_);
   const ContextBinding bound = binding();
   const bool exists = contexts.exists(name);
   ContextWriter writer =
@@ -57,7 +53,7 @@ AppendResult ChatContexts::save(const std::string& name, const std::vector<int32
 }
 
 LoadedChat ChatContexts::load(const std::string& name) {
-  const ContextStore contexts = store();
+  const ContextStore contexts = open_store(folder_);
   const ContextManifest manifest = contexts.show(name);
   check_complete(name, manifest);
   const ContextNotes notes = ContextNotes::read(manifest);

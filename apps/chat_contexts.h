@@ -40,7 +40,6 @@ class ChatContexts {
   const TurnFrame& frame();
 
  private:
-  ContextStore store() const;
   ContextBinding binding();
 
   const Session& session_;

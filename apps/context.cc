@@ -52,7 +52,7 @@ std::string status_of(const ContextManifest& manifest) {
 }
 
 int list(const FileFlags& flags) {
-  const ContextStore store = open_store(flags.store);
+  const ContextStore store = open_store(flags.store.folder);
   Json json = Json::array();
   std::string text;
   for (const ContextEntry& entry : store.list()) {
@@ -73,7 +73,7 @@ int list(const FileFlags& flags) {
 }
 
 int show(const FileFlags& flags) {
-  const ContextManifest manifest = open_store(flags.store).show(flags.store.name);
+  const ContextManifest manifest = open_store(flags.store.folder).show(flags.store.name);
   if (flags.store.common.json) {
     write_out(manifest_json(flags.store.name, manifest).dump(2) + "\n");
     return kDone;
@@ -101,7 +101,7 @@ int show(const FileFlags& flags) {
 }
 
 int verify(const FileFlags& flags) {
-  const ContextReport report = open_store(flags.store).verify(flags.store.name);
+  const ContextReport report = open_store(flags.store.folder).verify(flags.store.name);
   Json problems = Json::array();
   std::string text;
   if (!report.problem.empty()) {
@@ -137,7 +137,7 @@ int verify(const FileFlags& flags) {
 }
 
 int fork(const FileFlags& flags) {
-  const ContextStore store = open_store(flags.store);
+  const ContextStore store = open_store(flags.store.folder);
   const ContextManifest source = store.show(flags.store.name);
   const int64_t at = flags.at >= 0 ? flags.at : source.token_count();
   if (flags.at < 0) {
@@ -165,7 +165,7 @@ int fork(const FileFlags& flags) {
 }
 
 int remove(const FileFlags& flags) {
-  open_store(flags.store).remove(flags.store.name);
+  open_store(flags.store.folder).remove(flags.store.name);
   return kDone;
 }
 

@@ -171,7 +171,7 @@ int ask(const AskFlags& flags) {
   set_up_log(flags.store.common);
   const std::string question = read_question(flags);
   const InterruptScope scope;
-  const ContextStore store = open_store(flags.store);
+  const ContextStore store = open_store(flags.store.folder);
   const ContextManifest manifest = store.show(flags.store.name);
   check_complete(flags.store.name, manifest);
   const ContextModel model(flags.model.model, ContextNotes::read(manifest).raw);

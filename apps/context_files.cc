@@ -41,8 +41,8 @@ void add_store_flags(CLI::App& command, StoreFlags& flags) {
   add_common_flags(command, flags.common);
 }
 
-ContextStore open_store(const StoreFlags& flags) {
-  return ContextStore(flags.folder.empty() ? default_context_root() : flags.folder);
+ContextStore open_store(const std::string& folder) {
+  return ContextStore(folder.empty() ? default_context_root() : folder);
 }
 
 ContextNotes ContextNotes::read(const ContextManifest& manifest) {

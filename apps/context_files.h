@@ -20,7 +20,8 @@ struct StoreFlags {
 };
 void add_store_flags(CLI::App& command, StoreFlags& flags);
 void add_store_folder_flag(CLI::App& command, std::string& folder);
-ContextStore open_store(const StoreFlags& flags);
+/// Of a folder, or of the default one if `folder` is empty.
+ContextStore open_store(const std::string& folder);
 
 /// Where a context's conversation stands, kept in its metadata.
 struct ContextNotes {

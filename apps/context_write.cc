@@ -58,7 +58,7 @@ Written write_tokens(const ContextModel& model, const WriteFlags& flags, Engine&
   std::optional<ContextReader> stored;
   if (writer.token_count() > 0) {
     stored.emplace(
-        open_store(flags.store).open_reader(flags.store.name, writer.manifest().binding));
+        open_store(flags.store.folder).open_reader(flags.store.name, writer.manifest().binding));
   }
   Progress progress(progress_style(flags.store.common.quiet), "prefill", "tokens");
   AppendOptions options;
@@ -108,7 +108,7 @@ int create(const WriteFlags& flags) {
   set_up_log(flags.store.common);
   const InterruptScope scope;
   const std::string text = read_files(flags.files);
-  const ContextStore store = open_store(flags.store);
+  const ContextStore store = open_store(flags.store.folder);
   check_context_name(flags.store.name);
   const ContextModel model(flags.model.model, flags.raw);
   const std::vector<int32_t> tokens = model.encode(model.frame ? model.frame->before + text : text);
@@ -146,7 +146,7 @@ int append(const WriteFlags& flags) {
   set_up_log(flags.store.common);
   const InterruptScope scope;
   const std::string text = read_files(flags.files);
-  const ContextStore store = open_store(flags.store);
+  const ContextStore store = open_store(flags.store.folder);
   const ContextManifest manifest = store.show(flags.store.name);
   const ContextNotes notes = ContextNotes::read(manifest);
   const ContextModel model(flags.model.model, notes.raw);
