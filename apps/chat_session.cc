@@ -1,7 +1,5 @@
 #include "chat_session.h"
 
-#include <algorithm>
-
 namespace mm::cli {
 
 void ChatSession::clear() {
@@ -29,10 +27,8 @@ void ChatSession::resume(std::vector<int32_t> ids, bool turn_is_open, const Turn
 
 std::vector<int32_t> ChatSession::make_prompt(const std::vector<ChatMessage>& messages) const {
   if (frame_) {
-    // As `minimax context ask` does it: in an open turn after a blank line, else in a new turn.
-    const std::string& opening = ids_.empty() ? frame_->before : frame_->between;
-    const std::vector<int32_t> added = session_.tokenizer.encode(
-        (turn_is_open_ ? "\n\n" : opening) + messages.back().content + frame_->after);
+    const std::vector<int32_t> added =
+        session_.tokenizer.encode(frame_->next_turn(messages.back().content, turn_is_open_));
     std::vector<int32_t> prompt = ids_;
     prompt.insert(prompt.end(), added.begin(), added.end());
     return prompt;
@@ -55,12 +51,9 @@ GenerationResult ChatSession::ask(const std::string& text, GenerationRequest req
       generate(engine_, session_.tokenizer, request, callbacks, cancelled);
   if (!result.ids.empty()) {
     used_ = result.usage.prompt_tokens + static_cast<int64_t>(result.ids.size());
+    const std::vector<int32_t> answer = without_stop(result.ids, session_.eos_ids);
     ids_ = request.prompt;
-    ids_.insert(ids_.end(), result.ids.begin(), result.ids.end());
-    const auto& stops = session_.eos_ids;
-    if (std::find(stops.begin(), stops.end(), ids_.back()) != stops.end()) {
-      ids_.pop_back();  // what follows closes the turn
-    }
+    ids_.insert(ids_.end(), answer.begin(), answer.end());
     turn_is_open_ = false;
     messages.push_back({"assistant", result.text});
     messages_ = std::move(messages);

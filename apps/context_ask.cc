@@ -13,7 +13,7 @@ namespace mm::cli {
 namespace {
 
 constexpr const char* kExamples =
-    "The context is left as it is; --save adds question and answer to it.\n"
+    "The context keeps its tokens; --save adds question and answer to it.\n"
     "Examples:\n"
     "  minimax context ask book \"Who is Pierre?\"\n"
     "  minimax context ask book -p \"And his father?\" --save --json";
@@ -45,15 +45,6 @@ std::string read_question(const AskFlags& flags) {
     throw UsageError{"the question is empty"};
   }
   return text;
-}
-
-/// The question as it follows the context: in an open turn after a blank line, else in a new turn.
-std::string follow(const ContextModel& model, const ContextNotes& notes,
-                   const std::string& question) {
-  if (notes.raw) {
-    return question;
-  }
-  return (notes.turn_is_open ? "\n\n" : model.frame->between) + question + model.frame->after;
 }
 
 /// One question: what is asked, what came of it and how long it took to the first token.
@@ -93,7 +84,8 @@ Asked generate_answer(const AskFlags& flags, const ContextModel& model, Engine& 
   Asked asked;
   const ContextNotes notes = ContextNotes::read(reader.manifest());
   asked.prompt = reader.tokens();
-  const std::vector<int32_t> added = model.encode(follow(model, notes, question));
+  const std::vector<int32_t> added =
+      model.encode(notes.raw ? question : model.frame->next_turn(question, notes.turn_is_open));
   asked.prompt.insert(asked.prompt.end(), added.begin(), added.end());
   GenerationRequest request = make_request(model.session, flags.sampling);
   request.prompt = asked.prompt;
@@ -126,11 +118,7 @@ Asked generate_answer(const AskFlags& flags, const ContextModel& model, Engine& 
 void save_exchange(const AskFlags& flags, Engine& engine, ContextWriter& writer,
                    const ContextReader& reader, const Asked& asked, const Session& session) {
   std::vector<int32_t> tokens = asked.prompt;
-  std::vector<int32_t> answer = asked.result.ids;
-  const auto& stops = session.eos_ids;
-  if (!answer.empty() && std::find(stops.begin(), stops.end(), answer.back()) != stops.end()) {
-    answer.pop_back();  // what follows closes the turn
-  }
+  const std::vector<int32_t> answer = without_stop(asked.result.ids, session.eos_ids);
   tokens.insert(tokens.end(), answer.begin(), answer.end());
   ContextNotes notes = ContextNotes::read(writer.manifest());
   notes.turn_is_open = false;

@@ -1,5 +1,6 @@
 #include "session.h"
 
+#include <algorithm>
 #include <chrono>
 #include <filesystem>
 
@@ -64,6 +65,13 @@ GenerationRequest make_request(const Session& session, const SamplingFlags& flag
   request.stops = flags.stops;
   request.stop_ids = session.eos_ids;
   return request;
+}
+
+std::vector<int32_t> without_stop(std::vector<int32_t> answer, const std::vector<int32_t>& stops) {
+  if (!answer.empty() && std::find(stops.begin(), stops.end(), answer.back()) != stops.end()) {
+    answer.pop_back();
+  }
+  return answer;
 }
 
 std::string describe_usage(const Usage& usage) {

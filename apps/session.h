@@ -39,6 +39,10 @@ Session load_session(const std::string& model_flag);
 /// A request with the sampling and limits of the flags and the model's defaults.
 GenerationRequest make_request(const Session& session, const SamplingFlags& flags);
 
+/// An answer as a conversation keeps it: without the stop id that ended it, since what follows
+/// closes the turn.
+std::vector<int32_t> without_stop(std::vector<int32_t> answer, const std::vector<int32_t>& stops);
+
 /// "812 tokens: 768 cached, 20 replayed, 24 computed", and why none was cached if none was.
 std::string describe_usage(const Usage& usage);
 /// A generation as JSON: text, ids, why it ended, what was reused, times.

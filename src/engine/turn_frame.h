@@ -12,6 +12,12 @@ struct TurnFrame {
   std::string before;   ///< up to the first user message's text
   std::string after;    ///< closes a user's turn and opens the model's
   std::string between;  ///< closes the model's turn and opens the user's
+
+  /// What a later user message adds to a conversation that ends within the user's turn (after a
+  /// blank line) or with an answer (a new turn).
+  std::string next_turn(const std::string& text, bool turn_is_open) const {
+    return (turn_is_open ? "\n\n" : between) + text + after;
+  }
 };
 
 /// Finds the frame by rendering marked messages. Throws kUnsupported for a template that changes
