@@ -158,8 +158,15 @@ template <class Ops, class F, int M>
 void direct_tiles(const ProductArgs& args, int64_t begin, int64_t end) {
   // One row of x: decoding fewer bytes leaves time enough for lines to come to the first level.
   constexpr bool kPlainStream = F::kBytes >= 64 && !F::kGrouped;
-  constexpr Reach kReach = Ops::kFetchesFar && (M > 1 || kPlainStream) ? Reach::kFar : Reach::kNear;
-  direct_rows<Ops, F, M, kReach>(args, begin, end);
+  if constexpr (Ops::kFetchesFar && (M > 1 || kPlainStream)) {
+    direct_rows<Ops, F, M, Reach::kFar>(args, begin, end);
+  } else {
+    if constexpr (Ops::kFetchesFar && F::kBytes >= 64) {
+      if (args.w.row_bytes >= Prefetch<F, Reach::kNear>::kLongRow)
+        return direct_rows<Ops, F, M, Reach::kFar>(args, begin, end);
+    }
+    direct_rows<Ops, F, M, Reach::kNear>(args, begin, end);
+  }
 }
 
 }  // namespace

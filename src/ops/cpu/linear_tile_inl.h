@@ -132,7 +132,7 @@ struct TailRows {
 /// Into which cache weights are fetched ahead.
 enum class Reach {
   kNear,  ///< first level
-  kFar,   ///< second level, for streams that multiplying or long rows slow down
+  kFar,   ///< second level, for plain streams and those that multiplying or long rows slow down
 };
 
 /// Fetches weights ahead of their use. The rows of a tile follow each other in memory: fetching
