@@ -128,9 +128,9 @@ void lightning(const Bench& bench, int64_t heads, int64_t size, DType type) {
                [&] { bench.backend.lightning_attention(one); });
 }
 
-void softmax(const Bench& bench, const AttentionShape& shape, int64_t context) {
+// The last `rows` rows of a context as one chunk, and its last row alone.
+void softmax(const Bench& bench, const AttentionShape& shape, int64_t context, int64_t rows = 256) {
   const int64_t blocks = context / kBlockTokens;
-  const int64_t rows = std::min<int64_t>(256, context);
   Random random(1);
   const Tensor q = random_tensor(random, shape.dtype, {rows, shape.heads, shape.size});
   const Tensor out(shape.dtype, {rows, shape.heads, shape.size});
@@ -200,6 +200,7 @@ void run_all(int threads, const std::string& filter) {
       softmax(bench, {8, 2, 64, type, type}, context);
       softmax(bench, {4, 1, 128, type, type}, context);
     }
+    softmax(bench, {4, 1, 128, type, type}, 131072, 512);
   }
 }
 
