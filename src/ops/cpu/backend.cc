@@ -66,7 +66,7 @@ class CpuBackend final : public Backend {
     cpu::store_kv(k, v, kv, rows);
   }
   void do_softmax_attention(const SoftmaxArgs& args) override {
-    cpu::softmax_attention(pool_, scratch_, args);
+    cpu::softmax_attention(pool_, scratch_, linear_scratch_.isa(), args);
   }
   void do_lightning_attention(const LightningArgs& args) override {
     cpu::lightning_attention(pool_, scratch_, args);

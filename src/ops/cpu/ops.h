@@ -4,6 +4,7 @@
 
 #include "base/thread_pool.h"
 #include "ops/backend.h"
+#include "ops/cpu/linear_isa.h"
 #include "ops/cpu/scratch.h"
 
 namespace mm::cpu {
@@ -45,7 +46,8 @@ void sigmoid_mul(ThreadPool& pool, const TensorView& gate, const TensorView& x,
                  const TensorView& out);
 void rope(ThreadPool& pool, Scratch& scratch, const RopeArgs& args);
 void store_kv(const TensorView& k, const TensorView& v, const PagedKv& kv, const Ragged& rows);
-void softmax_attention(ThreadPool& pool, Scratch& scratch, const SoftmaxArgs& args);
+/// `isa` says whether bf16 dot products may be used; they are where pages and results are bf16.
+void softmax_attention(ThreadPool& pool, Scratch& scratch, LinearIsa isa, const SoftmaxArgs& args);
 void lightning_attention(ThreadPool& pool, Scratch& scratch, const LightningArgs& args);
 void route_topk(ThreadPool& pool, const TensorView& logits, const TensorView& ids);
 void route_weights(const TensorView& logits, const TensorView& ids, const TensorView& weights);

@@ -9,6 +9,7 @@
 // needs no transposition, which in decode would cost as much as the products, and the shuffle tree
 // at the end of a dot costs a fifth of it at K = 64 and a tenth at K = 128.
 #include <limits>
+#include <numeric>
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "ops/cpu/softmax_attention.cc"
@@ -35,15 +36,22 @@ struct Page {
 
 class SoftmaxWorker {
  public:
-  SoftmaxWorker(const SoftmaxArgs& args, const SoftmaxTask& task, float* block)
-      : args_(args), task_(task), shape_(args), queries_(task.rows * shape_.group) {
+  SoftmaxWorker(const SoftmaxArgs& args, const SoftmaxShape& shape, const SoftmaxTask& task,
+                float* block)
+      : args_(args), task_(task), shape_(shape), queries_(task.rows * shape.group) {
     Carver carver(block);
     q_ = carver.take(shape_.queries() * shape_.padded);
     keys_ = carver.take(kBlockTokens * shape_.padded);
     values_ = carver.take(kBlockTokens * shape_.padded);
     scores_ = carver.take(shape_.queries() * kBlockTokens);
+    totals_ = carver.take(shape_.queries() * kTotalLanes);
     limits_ = carver.take_ints(shape_.queries());
-    visit_float(args.q, [&](const auto* q) { widen_queries(q); });
+    visit_float(args.q, [&](const auto* q) {
+      if (shape_.page_kernel != nullptr)
+        round_queries(q);
+      else
+        widen_queries(q);
+    });
   }
 
   // The keys of one segment, into `part`.
@@ -53,6 +61,10 @@ class SoftmaxWorker {
     std::fill_n(part.out, queries_ * shape_.padded, 0.0f);
     const int64_t begin = segment * kSegmentTokens;
     const int64_t end = std::min(begin + kSegmentTokens, task_.last_position() + 1);
+    if (shape_.page_kernel != nullptr) {
+      run_bf16_pages(begin, end, part);
+      return;
+    }
     visit_pages(args_.kv.pages, [&](const auto* pages) {
       for (int64_t key = begin; key < end; key += kBlockTokens) run_page(pages, key, part);
     });
@@ -66,14 +78,29 @@ class SoftmaxWorker {
     widen_row(from, shape_.head_size, to);
   }
 
+  // Query i's row of q.
+  template <typename T>
+  const T* query_row(const T* q, int64_t i) const {
+    const int64_t head = task_.kv_head * shape_.group + i % shape_.group;
+    const int64_t row = task_.row + i / shape_.group;
+    return q + row * args_.q.stride(0) + head * args_.q.stride(1);
+  }
+
   template <typename T>
   void widen_queries(const T* q) {
     for (int64_t i = 0; i < queries_; ++i) {
-      const int64_t head = task_.kv_head * shape_.group + i % shape_.group;
-      const int64_t row = task_.row + i / shape_.group;
       float* to = q_ + i * shape_.padded;
-      widen_padded(q + row * args_.q.stride(0) + head * args_.q.stride(1), to);
+      widen_padded(query_row(q, i), to);
       scale_row(to, shape_.padded, args_.scale);
+    }
+  }
+
+  template <typename T>
+  void round_queries(const T* q) {
+    for (int64_t i = 0; i < queries_; ++i) {
+      BFloat16* to = reinterpret_cast<BFloat16*>(q_) + i * shape_.padded;
+      convert_row(query_row(q, i), shape_.head_size, to);
+      std::fill(to + shape_.head_size, to + shape_.padded, BFloat16{0});
     }
   }
 
@@ -87,6 +114,35 @@ class SoftmaxWorker {
       blind += seen <= 0 ? shape_.group : 0;
     }
     return blind;
+  }
+
+  // Pages from the one at `begin` on, by bf16 dot products.
+  void run_bf16_pages(int64_t begin, int64_t end, const SoftmaxPartial& part) {
+    std::fill_n(totals_, queries_ * kTotalLanes, 0.0f);
+    for (int64_t key = begin; key < end; key += kBlockTokens) {
+      const int64_t first = set_limits(key);
+      const auto page = find_page(args_.kv.pages.ptr<BFloat16>(), key);
+      shape_.page_kernel({
+          .q = reinterpret_cast<const uint16_t*>(q_) + first * shape_.padded,
+          .limits = limits_ + first,
+          .queries = queries_ - first,
+          .keys = reinterpret_cast<const uint16_t*>(page.keys.data),
+          .values = reinterpret_cast<const uint16_t*>(page.values.data),
+          .stride = page.keys.stride,
+          .head_size = shape_.head_size,
+          .padded = shape_.padded,
+          .scale = args_.scale,
+          .largest = part.largest + first,
+          .totals = totals_ + first * kTotalLanes,
+          .out = part.out + first * shape_.padded,
+          .packed = reinterpret_cast<uint32_t*>(keys_),
+          .scores = scores_ + first * kBlockTokens,
+      });
+    }
+    for (int64_t i = 0; i < queries_; ++i) {
+      const float* lanes = totals_ + i * kTotalLanes;
+      part.total[i] = std::accumulate(lanes, lanes + kTotalLanes, 0.0f);
+    }
   }
 
   // The page whose first key stands at `key`.
@@ -185,10 +241,11 @@ class SoftmaxWorker {
   const SoftmaxTask& task_;
   SoftmaxShape shape_;
   int64_t queries_;
-  float* q_;         // [queries, padded]
-  float* keys_;      // [64, padded]
+  float* q_;         // [queries, padded]; bf16 for a page kernel
+  float* keys_;      // [64, padded]; a page kernel packs keys and values there
   float* values_;    // [64, padded]
   float* scores_;    // [queries, 64]
+  float* totals_;    // [queries, kTotalLanes], for a page kernel
   int32_t* limits_;  // [queries]: keys of the page at hand that a query sees
 };
 
@@ -213,8 +270,8 @@ void merge_segment(const SoftmaxTask& task, const SoftmaxShape& shape, int64_t s
 }
 
 // Divides by the totals and stores.
-void finish_task(const SoftmaxArgs& args, const SoftmaxTask& task, const SoftmaxPartial& all) {
-  const SoftmaxShape shape(args);
+void finish_task(const SoftmaxArgs& args, const SoftmaxShape& shape, const SoftmaxTask& task,
+                 const SoftmaxPartial& all) {
   visit_float(args.out, [&](auto* out) {
     for (int64_t i = 0; i < task.rows * shape.group; ++i) {
       const int64_t head = task.kv_head * shape.group + i % shape.group;
@@ -228,24 +285,24 @@ void finish_task(const SoftmaxArgs& args, const SoftmaxTask& task, const Softmax
 }
 
 // A whole task: all of its segments, one after another.
-void run_task(const SoftmaxArgs& args, const SoftmaxTask& task, float* block) {
-  const SoftmaxShape shape(args);
+void run_task(const SoftmaxArgs& args, const SoftmaxShape& shape, const SoftmaxTask& task,
+              float* block) {
   const int64_t floats = SoftmaxPartial::floats(shape.queries(), shape.padded);
   const auto all = SoftmaxPartial::carve(block, shape.queries(), shape.padded);
   const auto part = SoftmaxPartial::carve(block + floats, shape.queries(), shape.padded);
-  SoftmaxWorker worker(args, task, block + 2 * floats);
+  SoftmaxWorker worker(args, shape, task, block + 2 * floats);
   worker.run_segment(0, all);
   for (int64_t segment = 1; segment < task.segments(); ++segment) {
     worker.run_segment(segment, part);
     merge_segment(task, shape, segment, part, all);
   }
-  finish_task(args, task, all);
+  finish_task(args, shape, task, all);
 }
 
 // One segment of a task, into `part`.
-void run_segment(const SoftmaxArgs& args, const SoftmaxTask& task, int64_t segment,
-                 const SoftmaxPartial& part, float* block) {
-  SoftmaxWorker(args, task, block).run_segment(segment, part);
+void run_segment(const SoftmaxArgs& args, const SoftmaxShape& shape, const SoftmaxTask& task,
+                 int64_t segment, const SoftmaxPartial& part, float* block) {
+  SoftmaxWorker(args, shape, task, block).run_segment(segment, part);
 }
 
 }  // namespace mm::cpu::HWY_NAMESPACE
@@ -266,8 +323,8 @@ constexpr int64_t kInlineProducts = 65536;
 constexpr int64_t kWaveFloats = int64_t{16} << 20;
 
 int64_t worker_floats(const SoftmaxShape& shape) {
-  return shape.queries() * (shape.padded + kBlockTokens) + 2 * kBlockTokens * shape.padded +
-         Carver::round_up(shape.queries()) + 64;
+  return shape.queries() * (shape.padded + kBlockTokens + kTotalLanes) +
+         2 * kBlockTokens * shape.padded + Carver::round_up(shape.queries()) + 64;
 }
 
 int64_t products(const std::vector<SoftmaxTask>& tasks, const SoftmaxShape& shape) {
@@ -280,9 +337,9 @@ int64_t products(const std::vector<SoftmaxTask>& tasks, const SoftmaxShape& shap
 // Segments of all tasks, a wave at a time: computed by all threads, then merged in order.
 class SplitRun {
  public:
-  SplitRun(ThreadPool& pool, Scratch& scratch, const SoftmaxArgs& args,
+  SplitRun(ThreadPool& pool, Scratch& scratch, const SoftmaxArgs& args, const SoftmaxShape& shape,
            const std::vector<SoftmaxTask>& tasks)
-      : pool_(pool), scratch_(scratch), args_(args), tasks_(tasks), shape_(args) {
+      : pool_(pool), scratch_(scratch), args_(args), tasks_(tasks), shape_(shape) {
     for (size_t task = 0; task < tasks.size(); ++task)
       for (int64_t segment = 0; segment < tasks[task].segments(); ++segment)
         units_.push_back({task, segment});
@@ -298,7 +355,7 @@ class SplitRun {
     for (int64_t begin = 0; begin < count; begin += wave_)
       run_wave(begin, std::min(begin + wave_, count));
     for (size_t task = 0; task < tasks_.size(); ++task)
-      HWY_DYNAMIC_DISPATCH(finish_task)(args_, tasks_[task], total(task));
+      HWY_DYNAMIC_DISPATCH(finish_task)(args_, shape_, tasks_[task], total(task));
   }
 
  private:
@@ -322,7 +379,7 @@ class SplitRun {
     for_units(pool_, end - begin, [&](int64_t i, int thread) {
       const Unit& unit = units_[static_cast<size_t>(begin + i)];
       HWY_DYNAMIC_DISPATCH(run_segment)
-      (args_, tasks_[unit.task], unit.segment, part(begin + i),
+      (args_, shape_, tasks_[unit.task], unit.segment, part(begin + i),
        scratch_.floats(thread, worker_floats(shape_)));
     });
     for (int64_t i = begin; i < end; ++i) {
@@ -347,19 +404,20 @@ class SplitRun {
 
 }  // namespace
 
-void softmax_attention(ThreadPool& pool, Scratch& scratch, const SoftmaxArgs& args) {
-  const SoftmaxShape shape(args);
+void softmax_attention(ThreadPool& pool, Scratch& scratch, LinearIsa isa, const SoftmaxArgs& args) {
+  const SoftmaxShape shape(args, isa);
   const std::vector<SoftmaxTask> tasks = plan_softmax(args, shape);
   const int64_t count = static_cast<int64_t>(tasks.size());
   const auto run_one = [&](int64_t task, int thread) {
     const int64_t floats = 2 * SoftmaxPartial::floats(shape.queries(), shape.padded);
     HWY_DYNAMIC_DISPATCH(run_task)
-    (args, tasks[static_cast<size_t>(task)], scratch.floats(thread, floats + worker_floats(shape)));
+    (args, shape, tasks[static_cast<size_t>(task)],
+     scratch.floats(thread, floats + worker_floats(shape)));
   };
   if (pool.size() == 1 || products(tasks, shape) <= kInlineProducts) {
     for (int64_t task = 0; task < count; ++task) run_one(task, 0);
   } else if (count < 4 * pool.size() && tasks[0].segments() > 1) {
-    SplitRun(pool, scratch, args, tasks).run();
+    SplitRun(pool, scratch, args, shape, tasks).run();
   } else {
     for_units(pool, count, run_one);
   }

@@ -4,6 +4,18 @@
 
 namespace mm::cpu {
 
+SoftmaxPageKernel choose_page_kernel(const SoftmaxArgs& args, LinearIsa isa) {
+#if defined(__x86_64__)
+  const bool is_bf16 = args.out.dtype == DType::kBf16 && args.kv.pages.dtype == DType::kBf16;
+  if (isa == LinearIsa::kAvx512Bf16 && is_bf16)
+    return softmax_page_bf16;
+#else
+  (void)args;
+  (void)isa;
+#endif
+  return nullptr;
+}
+
 std::vector<SoftmaxTask> plan_softmax(const SoftmaxArgs& args, const SoftmaxShape& shape) {
   std::vector<SoftmaxTask> tasks;
   for (int64_t n = 0; n < num_sequences(args.rows); ++n) {

@@ -6,7 +6,9 @@
 #include <vector>
 
 #include "ops/backend.h"
+#include "ops/cpu/linear_isa.h"
 #include "ops/cpu/scratch.h"
+#include "ops/cpu/softmax_kernels.h"
 
 namespace mm::cpu {
 
@@ -43,18 +45,27 @@ struct SoftmaxPartial {
   }
 };
 
-/// Sizes that all tasks of a call share.
+/// Queries of a task: a page is converted or packed once for all of them.
+constexpr int64_t kTaskQueries = 64;
+
+/// softmax_page_bf16 where `isa` has bf16 dot products and the computation is in bf16: its results
+/// are, and so are keys and values. Else null.
+SoftmaxPageKernel choose_page_kernel(const SoftmaxArgs& args, LinearIsa isa);
+
+/// What all tasks of a call share.
 struct SoftmaxShape {
   int64_t head_size;
   int64_t padded;  ///< head_size rounded up to whole vectors
   int64_t group;   ///< query heads of a kv head
   int64_t rows_per_task;
+  SoftmaxPageKernel page_kernel;  ///< for pages of bf16, or null: multiply-adds in f32
 
-  explicit SoftmaxShape(const SoftmaxArgs& args)
+  SoftmaxShape(const SoftmaxArgs& args, LinearIsa isa)
       : head_size(args.q.dim(2)),
         padded((head_size + 15) / 16 * 16),
         group(args.q.dim(1) / args.kv.pages.dim(1)),
-        rows_per_task(std::max<int64_t>(1, kBlockTokens / group)) {}
+        rows_per_task(std::max<int64_t>(1, kTaskQueries / group)),
+        page_kernel(choose_page_kernel(args, isa)) {}
 
   int64_t queries() const { return rows_per_task * group; }
 };
