@@ -1,10 +1,12 @@
 #!/usr/bin/env python3
-"""Creates a long context of real text, asks it, and plots time per token over its length.
+"""Creates a long context of real text, asks it, and plots times per token over its length.
 
     bench/engine/long_context.py TEXT… --tokens 1000000 --work DIR [--model DIR]
 
 The texts are repeated until there is enough. Stopped at any moment, the same command goes on where
-it was: the context by itself, the timings in DIR/timings.json. Writes DIR/long_context.json, .svg
+it was: the context by itself, the timings in DIR/timings.json. Beside wall time it records processor
+time, user and system of all threads: on a machine shared with other work only that is comparable.
+A run that was stopped leaves out what it had computed past its last recorded progress. Writes DIR/long_context.json, .svg
 and, where rsvg-convert is installed, .png.
 """
 
@@ -56,11 +58,26 @@ def write_text(options):
     return path
 
 
+def processor_seconds(pid):
+    """User and system time of a process, all of its threads."""
+    # The name of the program, in brackets, may hold anything; utime and stime are fields 14 and 15.
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def write_whole(path, text):
+    """Replaces a file at once: a stop in the middle leaves the old one."""
+    part = path.with_suffix(".part")
+    part.write_text(text)
+    part.replace(path)
+
+
 def create(options, text):
-    """Runs the ingest; returns its result and [tokens, seconds] points over all runs."""
+    """Runs the ingest; returns its result and points over all runs: [tokens, wall seconds,
+    processor seconds]."""
     log = options.work / "timings.json"
     points = json.loads(log.read_text()) if log.exists() else []
-    begin = points[-1][1] if points else 0.0
+    begin, begin_busy = points[-1][1:] if points else (0.0, 0.0)
     start = time.time()
     process = subprocess.Popen(
         minimax(["context", "create", NAME, "-f", str(text), "--json"], options),
@@ -68,8 +85,10 @@ def create(options, text):
     for line in process.stderr:
         match = PROGRESS.search(line)
         if match and int(match[1]) > (points[-1][0] if points else 0):
-            points.append([int(match[1]), begin + time.time() - start])
-            log.write_text(json.dumps(points))
+            # Also once it has ended: it has not been waited for.
+            busy = begin_busy + processor_seconds(process.pid)
+            points.append([int(match[1]), begin + time.time() - start, busy])
+            write_whole(log, json.dumps(points))
             print(line.rstrip(), file=sys.stderr)
         elif not match:
             print(line.rstrip(), file=sys.stderr)
@@ -88,9 +107,13 @@ def ask(options):
 
 def plot(points, path):
     """Microseconds per token between progress lines, over the position, as SVG by hand."""
-    steps = [(b[0], 1e6 * (b[1] - a[1]) / (b[0] - a[0])) for a, b in zip(points, points[1:])]
-    right = max(x for x, _ in steps)
-    top = 1.1 * max(y for _, y in steps)
+    lines = [(label, color, [(b[0], 1e6 * (b[part] - a[part]) / (b[0] - a[0]))
+                             for a, b in zip(points, points[1:])])
+             for part, label, color in ((1, "wall time (other work shares the machine)", "#bbbbbb"),
+                                        (2, "processor time, all threads", "#1f6feb"))]
+    right = points[-1][0]
+    # Waits for other work stand out of the picture: its top is for the processor time.
+    top = 1.5 * max(y for _, y in lines[1][2])
     width, height, left, bottom = 800, 420, 70, 50
 
     def place(x, y):
@@ -105,8 +128,10 @@ def plot(points, path):
         parts.append(f'<path d="M{zero_x} {y}H{width - 20}" stroke="#ddd"/>'
                      f'<text x="{left - 8}" y="{y + 4}" text-anchor="end">{top * i / 5:,.0f}</text>'
                      f'<text x="{x}" y="{zero_y + 20}" text-anchor="middle">{right * i / 5:,.0f}</text>')
-    line = "L".join(f"{x:.1f} {y:.1f}" for x, y in (place(*s) for s in steps))
-    parts.append(f'<path d="M{line}" fill="none" stroke="#1f6feb" stroke-width="2"/>')
+    for i, (label, color, steps) in enumerate(lines):
+        line = "L".join(f"{x:.1f} {y:.1f}" for x, y in (place(x, min(y, top)) for x, y in steps))
+        parts.append(f'<path d="M{line}" fill="none" stroke="{color}" stroke-width="2"/>'
+                     f'<text x="{left + 12}" y="{36 + 18 * i}" fill="{color}">{label}</text>')
     parts.append(f'<text x="{width / 2}" y="{height - 8}" text-anchor="middle">position, tokens</text>'
                  f'<text x="16" y="{height / 2}" text-anchor="middle" '
                  f'transform="rotate(-90 16 {height / 2})">prefill, µs per token</text></svg>')
@@ -123,15 +148,17 @@ def main():
     answer = ask(options)
     report = {"created": made,
               "seconds": points[-1][1] if points else made["seconds"],
+              "processor_seconds": points[-1][2] if points else None,
               "answer": {key: answer[key] for key in
                          ("text", "prompt_tokens", "cached_tokens", "replayed_tokens", "timings")},
               "most_memory_mb": resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024,
-              "points": points}
+              "points": points}  # [tokens, wall seconds, processor seconds]
     (options.work / "long_context.json").write_text(json.dumps(report, indent=1) + "\n")
     if len(points) > 2:
         plot(points, options.work / "long_context.svg")
     share = answer["timings"]["first_token_seconds"] / report["seconds"]
-    print(f'{made["tokens"]} tokens in {report["seconds"]:.0f} s; first token of an answer after '
+    print(f'{made["tokens"]} tokens in {report["seconds"]:.0f} s, '
+          f'{report["processor_seconds"] or 0:.0f} s of processor time; first token of an answer after '
           f'{answer["timings"]["first_token_seconds"]:.2f} s ({100 * share:.2f} % of that); '
           f'{report["most_memory_mb"]:.0f} MB')
 
