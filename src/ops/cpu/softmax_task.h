@@ -45,8 +45,10 @@ struct SoftmaxPartial {
   }
 };
 
-/// Queries of a task: a page is converted or packed once for all of them.
+/// Queries of a task: a page is converted, or packed for a page kernel, once for all of them.
+/// Packing is a 40th of the products of 64 queries and more than that in time.
 constexpr int64_t kTaskQueries = 64;
+constexpr int64_t kPackedTaskQueries = 128;
 
 /// softmax_page_bf16 where `isa` has bf16 dot products and the computation is in bf16: its results
 /// are, and so are keys and values. Else null.
@@ -55,17 +57,18 @@ SoftmaxPageKernel choose_page_kernel(const SoftmaxArgs& args, LinearIsa isa);
 /// What all tasks of a call share.
 struct SoftmaxShape {
   int64_t head_size;
-  int64_t padded;  ///< head_size rounded up to whole vectors
-  int64_t group;   ///< query heads of a kv head
-  int64_t rows_per_task;
+  int64_t padded;                 ///< head_size rounded up to whole vectors
+  int64_t group;                  ///< query heads of a kv head
   SoftmaxPageKernel page_kernel;  ///< for pages of bf16, or null: multiply-adds in f32
+  int64_t rows_per_task;
 
   SoftmaxShape(const SoftmaxArgs& args, LinearIsa isa)
       : head_size(args.q.dim(2)),
         padded((head_size + 15) / 16 * 16),
         group(args.q.dim(1) / args.kv.pages.dim(1)),
-        rows_per_task(std::max<int64_t>(1, kTaskQueries / group)),
-        page_kernel(choose_page_kernel(args, isa)) {}
+        page_kernel(choose_page_kernel(args, isa)),
+        rows_per_task(std::max<int64_t>(
+            1, (page_kernel != nullptr ? kPackedTaskQueries : kTaskQueries) / group)) {}
 
   int64_t queries() const { return rows_per_task * group; }
 };
