@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "tests/ops/fixtures.h"
@@ -11,9 +12,12 @@ namespace mm::testing {
 struct AttentionShape {
   int64_t heads = 2;
   int64_t kv_heads = 2;
-  int64_t size = 64;          ///< K
-  DType dtype = DType::kF32;  ///< of q, k, v
-  DType cache = DType::kF32;  ///< of pages or tails
+  int64_t size = 64;              ///< K
+  DType dtype = DType::kF32;      ///< of q, k, v
+  DType cache = DType::kF32;      ///< of pages or tails
+  std::optional<DType> out = {};  ///< of softmax's results, where not dtype
+
+  DType output() const { return out.value_or(dtype); }
 };
 
 /// Lightning attention over whole sequences, which may be fed in any chunks.
@@ -127,7 +131,7 @@ class SoftmaxProblem {
       q_.push_back(random_tensor(random, shape.dtype, {length, shape.heads, shape.size}, 1.5));
       k_.push_back(random_tensor(random, shape.dtype, {length, shape.kv_heads, shape.size}, 1.5));
       v_.push_back(random_tensor(random, shape.dtype, {length, shape.kv_heads, shape.size}));
-      out_.emplace_back(shape.dtype,
+      out_.emplace_back(shape.output(),
                         std::initializer_list<int64_t>{length, shape.heads, shape.size});
       blocks = std::max(blocks, (length + kBlockTokens - 1) / kBlockTokens);
     }
@@ -155,7 +159,7 @@ class SoftmaxProblem {
     Tensor q(shape_.dtype, {step.rows, shape_.heads, shape_.size});
     Tensor k(shape_.dtype, {step.rows, shape_.kv_heads, shape_.size});
     Tensor v(shape_.dtype, {step.rows, shape_.kv_heads, shape_.size});
-    Tensor out(shape_.dtype, {step.rows, shape_.heads, shape_.size});
+    Tensor out(shape_.output(), {step.rows, shape_.heads, shape_.size});
     Tensor table(DType::kI32, {static_cast<int64_t>(spans.size()), table_.view().dim(1)});
     int64_t row = 0;
     for (size_t i = 0; i < spans.size(); ++i) {

@@ -26,6 +26,8 @@ struct OpCase {
   /// Besides `bound`, for kernels whose inner products take bf16 operands: what attention rounds
   /// on its way (weights of keys, states as they are read).
   Bound rounding = {};
+  /// Besides `bound`, for the CPU's bf16 dot products.
+  Bound cpu_rounding = {};
 };
 
 constexpr double kUlp = 0x1p-24;  ///< half a unit in the last place of f32, relative
@@ -250,9 +252,38 @@ inline void add_store_kv_cases(std::vector<OpCase>& cases) {
   }
 }
 
+/// What bf16 dot products of softmax attention round: weights, each by at most 2⁻⁸ of itself, and
+/// queries that come in f32. docs/numerics.md has the sums.
+inline Bound softmax_rounding_of(const AttentionShape& shape) {
+  if (shape.output() != DType::kBf16 || shape.cache != DType::kBf16)
+    return {};
+  return {0x1p-8 + (shape.dtype == DType::kF32 ? 0x1p-7 : 0), 0};
+}
+
 // What is cached of rows of this type: the same type, or codes.
 inline std::vector<DType> cache_types(DType type) {
   return {type, DType::kI8, DType::kF8E4M3};
+}
+
+inline void add_softmax_case(std::vector<OpCase>& cases, const AttentionShape& shape) {
+  // Scores carry K roundings and |score| ≤ 20 turns them into a relative error of a weight.
+  const Bound bound = stored_as(shape.output(), {1e-5, 0});
+  std::string name =
+      shape_name("softmax", {shape.heads, shape.kv_heads, shape.size}, {shape.dtype, shape.cache});
+  if (shape.output() != shape.dtype)
+    name += std::string("_to_") + to_string(shape.output());
+  cases.push_back({name, bound,
+                   [=](Backend& backend) {
+                     SoftmaxProblem problem(shape, {600, 64, 70, 5});
+                     problem.run(backend, {{0, 300}, {0, 64}, {0, 1}, {0, 5}}, {0, 1, 2, 3});
+                     problem.run(backend, {{1, 69}, {300, 1}}, {2, 0});
+                     problem.run(backend, Span{301, 1});
+                     problem.run(backend, Span{302, 298});
+                     std::vector<Tensor> written;
+                     for (size_t n = 0; n < 4; ++n) written.push_back(clone(problem.out(n)));
+                     return written;
+                   },
+                   rounding_of(shape.output()), softmax_rounding_of(shape)});
 }
 
 inline void add_softmax_cases(std::vector<OpCase>& cases) {
@@ -261,25 +292,14 @@ inline void add_softmax_cases(std::vector<OpCase>& cases) {
   };
   for (const Heads& h : {Heads{1, 1, 1}, Heads{6, 2, 12}, Heads{4, 1, 64}, Heads{8, 2, 64},
                          Heads{3, 3, 128}, Heads{16, 2, 128}, Heads{16, 1, 32}}) {
-    for (DType type : {DType::kF32, DType::kBf16}) {
-      for (DType cache : cache_types(type)) {
-        const AttentionShape shape{h.heads, h.kv_heads, h.size, type, cache};
-        // Scores carry K roundings and |score| ≤ 20 turns them into a relative error of a weight.
-        const Bound bound = stored_as(type, {1e-5, 0});
-        cases.push_back({shape_name("softmax", {h.heads, h.kv_heads, h.size}, {type, cache}), bound,
-                         [=](Backend& backend) {
-                           SoftmaxProblem problem(shape, {600, 64, 70, 5});
-                           problem.run(backend, {{0, 300}, {0, 64}, {0, 1}, {0, 5}}, {0, 1, 2, 3});
-                           problem.run(backend, {{1, 69}, {300, 1}}, {2, 0});
-                           problem.run(backend, Span{301, 1});
-                           problem.run(backend, Span{302, 298});
-                           std::vector<Tensor> written;
-                           for (size_t n = 0; n < 4; ++n) written.push_back(clone(problem.out(n)));
-                           return written;
-                         },
-                         rounding_of(type)});
-      }
+    // As the model calls it in bf16: queries in f32, the rest in bf16.
+    const DType bf16 = DType::kBf16;
+    std::vector<AttentionShape> shapes = {{h.heads, h.kv_heads, h.size, DType::kF32, bf16, bf16}};
+    for (DType type : {DType::kF32, bf16}) {
+      for (DType cache : cache_types(type))
+        shapes.push_back({h.heads, h.kv_heads, h.size, type, cache});
     }
+    for (const AttentionShape& shape : shapes) add_softmax_case(cases, shape);
   }
 }
 
