@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Creates a long context of real text, asks it, and plots times per token over its length.
 
-    bench/engine/long_context.py TEXT… --tokens 1000000 --work DIR [--model DIR]
+    bench/engine/long_context.py TEXT… --tokens 1000000 --work DIR [--model DIR] [--memory 1G]
 
 The texts are repeated until there is enough. Stopped at any moment, the same command goes on where
 it was: the context by itself, the timings in DIR/timings.json. Beside wall time it records processor
@@ -34,13 +34,15 @@ def parse_arguments():
     parser.add_argument("--tokens", type=int, default=1_000_000)
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--model", default="")
+    parser.add_argument("--memory", default="", help="bound of all but the weights, e.g. 1G")
     parser.add_argument("--question", default="Who is the story about?")
     return parser.parse_args()
 
 
 def minimax(arguments, options):
     command = [str(PROGRAM), *arguments, "--context-dir", str(options.work / "contexts")]
-    return command + (["-m", options.model] if options.model and arguments[1] != "list" else [])
+    command += ["-m", options.model] if options.model else []
+    return command + (["--memory", options.memory] if options.memory else [])
 
 
 def write_text(options):
@@ -151,6 +153,7 @@ def main():
               "processor_seconds": points[-1][2] if points else None,
               "answer": {key: answer[key] for key in
                          ("text", "prompt_tokens", "cached_tokens", "replayed_tokens", "timings")},
+              "memory_bound": options.memory,
               "most_memory_mb": resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024,
               "points": points}  # [tokens, wall seconds, processor seconds]
     (options.work / "long_context.json").write_text(json.dumps(report, indent=1) + "\n")
