@@ -45,18 +45,29 @@ def minimax(arguments, options):
     return command + (["--memory", options.memory] if options.memory else [])
 
 
+def count_tokens(options, text):
+    """By the model's own tokenizer."""
+    result = subprocess.run(
+        [str(PROGRAM), "tokenize", "--json", *(["-m", options.model] if options.model else [])],
+        input=text, capture_output=True, text=True, check=True)
+    return len(json.loads(result.stdout)["ids"])
+
+
 def write_text(options):
-    """The first `tokens` tokens of the repeated texts, by the model's own tokenizer."""
+    """A beginning of the repeated texts that has at least `tokens` tokens, and few more."""
     path = options.work / "text.txt"
     if path.exists():
         return path
-    text = "".join(p.read_text(errors="ignore") for p in options.texts)
-    probe = subprocess.run(
-        [str(PROGRAM), "tokenize", "--json", *(["-m", options.model] if options.model else [])],
-        input=text[:1_000_000], capture_output=True, text=True, check=True)
-    per_token = min(len(text), 1_000_000) / len(json.loads(probe.stdout)["ids"])
-    wanted = int(options.tokens * per_token)
-    path.write_text((text * (wanted // len(text) + 1))[:wanted])
+    source = "".join(p.read_text(errors="ignore") for p in options.texts)
+    length = 4 * options.tokens
+    while True:
+        text = (source * (length // len(source) + 1))[:length]
+        tokens = count_tokens(options, text)
+        if options.tokens <= tokens <= 1.01 * options.tokens + 64:
+            break
+        # Half of what is allowed too much: tokens are not equally long everywhere.
+        length = int(length * 1.005 * options.tokens / tokens)
+    path.write_text(text)
     return path
 
 
