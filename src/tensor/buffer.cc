@@ -28,7 +28,7 @@ Buffer::Buffer(int64_t bytes) : size_(bytes) {
       raise(ErrorKind::kOutOfMemory, "cannot reserve {} bytes", bytes);
     ::madvise(data, static_cast<size_t>(bytes), MADV_HUGEPAGE);
     data_ = data;
-    mapped_ = true;
+    origin_ = Origin::kMapped;
     return;
   }
   const int64_t rounded = (bytes + kAlignment - 1) / kAlignment * kAlignment;
@@ -39,7 +39,7 @@ Buffer::Buffer(int64_t bytes) : size_(bytes) {
 }
 
 Buffer::Buffer(int64_t bytes, Device device) {
-  if (device.kind == DeviceKind::kCpu) {
+  if (device.is_host()) {
     *this = Buffer(bytes);
     return;
   }
@@ -48,15 +48,33 @@ Buffer::Buffer(int64_t bytes, Device device) {
     return;
   data_ = device_allocate(device, bytes);
   size_ = bytes;
+  origin_ = Origin::kDevice;
+}
+
+Buffer Buffer::for_copies(int64_t bytes, Device device) {
+  if (device.is_host() || bytes <= 0)
+    return Buffer(bytes);
+  Buffer buffer;
+  buffer.data_ = pinned_allocate(device, bytes);
+  buffer.size_ = bytes;
+  buffer.origin_ = Origin::kPinned;
+  return buffer;
 }
 
 Buffer::~Buffer() {
-  if (device_.kind != DeviceKind::kCpu) {
-    device_free(device_, data_);
-  } else if (mapped_) {
-    ::munmap(data_, static_cast<size_t>(size_));
-  } else {
-    std::free(data_);
+  switch (origin_) {
+    case Origin::kHeap:
+      std::free(data_);
+      break;
+    case Origin::kMapped:
+      ::munmap(data_, static_cast<size_t>(size_));
+      break;
+    case Origin::kPinned:
+      pinned_free(data_);
+      break;
+    case Origin::kDevice:
+      device_free(device_, data_);
+      break;
   }
 }
 

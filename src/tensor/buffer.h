@@ -18,6 +18,8 @@ class Buffer {
   explicit Buffer(int64_t bytes);
   /// The same on any device (device.h).
   Buffer(int64_t bytes, Device device);
+  /// Host memory that queue_copy() may use with `device`: pinned, if that is an accelerator.
+  static Buffer for_copies(int64_t bytes, Device device);
   ~Buffer();
   Buffer(Buffer&& other) noexcept { swap(other); }
   Buffer& operator=(Buffer&& other) noexcept {
@@ -32,16 +34,18 @@ class Buffer {
   Device device() const { return device_; }
 
  private:
+  enum class Origin : uint8_t { kHeap, kMapped, kPinned, kDevice };
+
   void swap(Buffer& other) noexcept {
     std::swap(data_, other.data_);
     std::swap(size_, other.size_);
-    std::swap(mapped_, other.mapped_);
+    std::swap(origin_, other.origin_);
     std::swap(device_, other.device_);
   }
 
   void* data_ = nullptr;
   int64_t size_ = 0;
-  bool mapped_ = false;
+  Origin origin_ = Origin::kHeap;
   Device device_;
 };
 

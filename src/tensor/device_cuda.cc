@@ -18,8 +18,12 @@ void check(cudaError_t status, const char* what) {
           cudaGetErrorString(status));
 }
 
-bool is_host(Device device) {
-  return device.kind == DeviceKind::kCpu;
+/// Makes the accelerator of a copy the current device; false if it is one within the host.
+bool use_either(Device to, Device from) {
+  if (to.is_host() && from.is_host())
+    return false;
+  use_device(to.is_host() ? from : to);
+  return true;
 }
 
 }  // namespace
@@ -49,12 +53,65 @@ void device_free(Device, void* data) noexcept {
   cudaFree(data);
 }
 
-void copy_bytes(void* to, Device to_device, const void* from, Device from_device, int64_t bytes) {
-  if (is_host(to_device) && is_host(from_device)) {
+int64_t device_free_bytes(Device device) {
+  use_device(device);
+  size_t free = 0;
+  size_t total = 0;
+  check(cudaMemGetInfo(&free, &total), "cudaMemGetInfo");
+  return static_cast<int64_t>(free);
+}
+
+void* pinned_allocate(Device device, int64_t bytes) {
+  use_device(device);
+  void* data = nullptr;
+  if (cudaMallocHost(&data, static_cast<size_t>(bytes)) != cudaSuccess) {
+    cudaGetLastError();
+    raise(ErrorKind::kOutOfMemory, "cannot pin {} bytes of host memory", bytes);
+  }
+  std::memset(data, 0, static_cast<size_t>(bytes));
+  return data;
+}
+
+void pinned_free(void* data) noexcept {
+  cudaFreeHost(data);
+}
+
+void use_device(Device device) {
+  if (!device.is_host())
+    check(cudaSetDevice(device.index), "cudaSetDevice");
+}
+
+// The default stream waits for the streams of the backends, and they for it.
+void queue_copy(void* to, Device to_device, const void* from, Device from_device, int64_t bytes) {
+  if (!use_either(to_device, from_device)) {
     std::memcpy(to, from, static_cast<size_t>(bytes));
     return;
   }
-  check(cudaSetDevice(is_host(to_device) ? from_device.index : to_device.index), "cudaSetDevice");
+  check(cudaMemcpyAsync(to, from, static_cast<size_t>(bytes), cudaMemcpyDefault),
+        "cudaMemcpyAsync");
+}
+
+void queue_zeros(void* to, Device device, int64_t bytes) {
+  if (device.is_host()) {
+    std::memset(to, 0, static_cast<size_t>(bytes));
+    return;
+  }
+  use_device(device);
+  check(cudaMemsetAsync(to, 0, static_cast<size_t>(bytes)), "cudaMemsetAsync");
+}
+
+void wait_for(Device device) {
+  if (device.is_host())
+    return;
+  use_device(device);
+  check(cudaDeviceSynchronize(), "cudaDeviceSynchronize");
+}
+
+void copy_bytes(void* to, Device to_device, const void* from, Device from_device, int64_t bytes) {
+  if (!use_either(to_device, from_device)) {
+    std::memcpy(to, from, static_cast<size_t>(bytes));
+    return;
+  }
   check(cudaMemcpy(to, from, static_cast<size_t>(bytes), cudaMemcpyDefault), "cudaMemcpy");
 }
 

@@ -90,4 +90,12 @@ Tensor::Tensor(DType dtype, std::initializer_list<int64_t> shape, Device device)
   view_.device = device;
 }
 
+Tensor Tensor::for_copies(DType dtype, std::initializer_list<int64_t> shape, Device device) {
+  Tensor tensor;
+  tensor.view_ = TensorView::contiguous(nullptr, dtype, shape);
+  tensor.buffer_ = Buffer::for_copies(tensor.view_.bytes(), device);
+  tensor.view_.data = tensor.buffer_.data();
+  return tensor;
+}
+
 }  // namespace mm

@@ -63,6 +63,8 @@ class Tensor {
   Tensor() = default;
   Tensor(DType dtype, std::initializer_list<int64_t> shape) : Tensor(dtype, shape, Device{}) {}
   Tensor(DType dtype, std::initializer_list<int64_t> shape, Device device);
+  /// In host memory that queue_copy() may use with `device`.
+  static Tensor for_copies(DType dtype, std::initializer_list<int64_t> shape, Device device);
 
   const TensorView& view() const { return view_; }
   // NOLINTNEXTLINE(google-explicit-constructor): a Tensor is usable wherever its view is
