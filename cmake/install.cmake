@@ -11,7 +11,11 @@ if(EXISTS ${CMAKE_SOURCE_DIR}/models/mini/config.json)
 endif()
 
 set(package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/minimax)
-foreach(module base tensor ops cache model text engine)
+set(modules base tensor ops cache model text engine)
+if(MM_CUDA)
+  list(APPEND modules ops_cuda)
+endif()
+foreach(module ${modules})
   set_target_properties(mm_${module} PROPERTIES EXPORT_NAME ${module})
   install(TARGETS mm_${module} EXPORT minimax-targets
     ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR} COMPONENT library)

@@ -82,7 +82,7 @@ void run(const Options& options) {
   cudaStream_t stream = nullptr;
   MM_CUDA(cudaSetDevice(0));
   MM_CUDA(cudaStreamCreate(&stream));
-  const Ceilings ceilings = measure_ceilings(stream);
+  const Ceilings ceilings = measure_ceilings();
   std::vector<Row> rows;
   for (const std::string& group : options.groups) {
     if (group == "lightning")

@@ -51,7 +51,7 @@ struct Ceilings {
   double read = 0;     ///< bytes a second, summing a large array
   double product = 0;  ///< FLOP/s of an 8192³ bf16 product by cuBLASLt; 0 without it
 };
-Ceilings measure_ceilings(cudaStream_t stream);
+Ceilings measure_ceilings();
 
 /// One line of the report.
 struct Row {

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "base/check.h"
+#include "base/error.h"
 #include "ops/cuda/add_scaled.h"
 #include "ops/cuda/check.h"
 #include "ops/cuda/elementwise.h"
@@ -244,6 +245,19 @@ class CudaBackend final : public Backend {
 };
 
 }  // namespace
+
+void check_cuda_backend(int device) {
+  usable_device(device);
+}
+
+bool has_cuda_backend(int device) {
+  try {
+    usable_device(device);
+    return true;
+  } catch (const Error&) {
+    return false;
+  }
+}
 
 std::unique_ptr<Backend> make_cuda_backend(const CudaOptions& options) {
   return std::make_unique<CudaBackend>(options);

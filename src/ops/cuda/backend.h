@@ -13,10 +13,15 @@ struct CudaOptions {
   bool plain = false;       ///< only the kernels that sum in f32: slow, closest to the reference
 };
 
+/// Throws kUnsupported, in a sentence, unless `device` is one that make_cuda_backend can use.
+void check_cuda_backend(int device);
+/// Whether it is. False without a driver and in a build without CUDA.
+bool has_cuda_backend(int device);
+
 /// Makes a backend whose tensors live on cuda:`device`. Verbs queue work and return; copy_bytes
 /// (tensor/device.h) waits for it. Nothing is allocated in a step once a step of the same size has
 /// run. Values that point outside a tensor (token ids, pages, slots, experts) are skipped or read
-/// as zero. Throws kUnsupported, in a sentence, without a device of compute capability 9.0.
+/// as zero. The device must have compute capability 9.0: throws as check_cuda_backend().
 std::unique_ptr<Backend> make_cuda_backend(const CudaOptions& options);
 
 }  // namespace mm
