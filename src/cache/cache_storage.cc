@@ -1,7 +1,5 @@
 #include "cache/cache_storage.h"
 
-#include <cstring>
-
 namespace mm {
 
 int64_t CacheShape::page_bytes() const {
@@ -37,22 +35,25 @@ int64_t CacheSizes::bytes(const CacheShape& shape) const {
          live * shape.tail_bytes();
 }
 
-CacheStorage::CacheStorage(const CacheShape& shape, const CacheSizes& sizes)
-    : shape_(shape), sizes_(sizes) {
+CacheStorage::CacheStorage(const CacheShape& shape, const CacheSizes& sizes, Device device)
+    : shape_(shape), sizes_(sizes), device_(device) {
   MM_CHECK(sizes.pages > 0 && sizes.live > 0 && sizes.checkpoints >= 0 && shape.block_tokens > 0);
   layers_.reserve(shape.layers.size());
+  const auto tensor = [device](DType dtype, std::initializer_list<int64_t> axes) {
+    return Tensor(dtype, axes, device);
+  };
   for (const CacheLayerSpec& spec : shape.layers) {
     const int64_t heads = spec.heads;
     const int64_t size = spec.head_size;
     CacheLayer layer;
     if (spec.recurrent) {
-      layer.states = Tensor(DType::kF32, {sizes.live + sizes.checkpoints, heads, size, size});
-      layer.tail_k = Tensor(shape.tail_dtype, {sizes.live, heads, shape.block_tokens, size});
-      layer.tail_v = Tensor(shape.tail_dtype, {sizes.live, heads, shape.block_tokens, size});
+      layer.states = tensor(DType::kF32, {sizes.live + sizes.checkpoints, heads, size, size});
+      layer.tail_k = tensor(shape.tail_dtype, {sizes.live, heads, shape.block_tokens, size});
+      layer.tail_v = tensor(shape.tail_dtype, {sizes.live, heads, shape.block_tokens, size});
     } else {
-      layer.pages = Tensor(shape.kv_dtype, {sizes.pages, heads, 2, shape.block_tokens, size});
+      layer.pages = tensor(shape.kv_dtype, {sizes.pages, heads, 2, shape.block_tokens, size});
       if (is_scaled(shape.kv_dtype)) {
-        layer.page_scales = Tensor(DType::kF32, {sizes.pages, heads, 2, shape.block_tokens});
+        layer.page_scales = tensor(DType::kF32, {sizes.pages, heads, 2, shape.block_tokens});
       }
     }
     layers_.push_back(std::move(layer));
@@ -63,7 +64,7 @@ void CacheStorage::clear_state(int64_t live) const {
   for (size_t l = 0; l < layers_.size(); ++l) {
     if (shape_.layers[l].recurrent) {
       const TensorView state = live_state(l, live);
-      std::memset(state.data, 0, static_cast<size_t>(state.bytes()));
+      queue_zeros(state.data, device_, state.bytes());
     }
   }
 }
@@ -73,7 +74,7 @@ void CacheStorage::copy(int64_t from, int64_t to) const {
     if (shape_.layers[l].recurrent) {
       const TensorView& states = layers_[l].states;
       const TensorView target = states.at(to);
-      std::memcpy(target.data, states.at(from).data, static_cast<size_t>(target.bytes()));
+      queue_copy(target.data, device_, states.at(from).data, device_, target.bytes());
     }
   }
 }

@@ -47,16 +47,20 @@ struct CacheLayer {
   Tensor page_scales;     ///< f32 [pages, G, 2, 64], for int8 and fp8 pages
 };
 
-/// All of it, reserved at once and backed by memory only where it was written: a large capacity
-/// costs nothing until it is used. Rows of a tail and of a page are written before they are read.
+/// All of it, reserved at once. On the host it is backed by memory only where it was written, so a
+/// large capacity costs nothing until it is used; on an accelerator it is taken at once. Rows of a
+/// tail and of a page are written before they are read.
 class CacheStorage {
  public:
-  /// Throws kOutOfMemory.
-  CacheStorage(const CacheShape& shape, const CacheSizes& sizes);
+  /// Throws kOutOfMemory, kDevice.
+  CacheStorage(const CacheShape& shape, const CacheSizes& sizes, Device device = {});
 
   const std::vector<CacheLayer>& layers() const { return layers_; }
   const CacheShape& shape() const { return shape_; }
   const CacheSizes& sizes() const { return sizes_; }
+  Device device() const { return device_; }
+
+  // On an accelerator these are queued, between the steps before and after them.
 
   /// Makes a live slot the state of the empty sequence.
   void clear_state(int64_t live) const;
@@ -71,6 +75,7 @@ class CacheStorage {
 
   CacheShape shape_;
   CacheSizes sizes_;
+  Device device_;
   std::vector<CacheLayer> layers_;
 };
 

@@ -117,11 +117,13 @@ ContextBinding context_binding(const Engine& engine, const std::string& model_ha
 
 StateCodec make_state_codec(const Model& model, StateFormat format, int64_t replay_tokens) {
   std::vector<std::vector<float>> slopes;
-  for (const Layer& layer : model.layers) {
+  const ModelConfig& config = model.config;  // the model's own slopes may lie on an accelerator
+  for (size_t l = 0; l < config.layers.size(); ++l) {
     slopes.emplace_back();
-    if (const auto* lightning = std::get_if<LightningAttention>(&layer.attention)) {
-      const float* values = lightning->slopes.ptr<float>();
-      slopes.back().assign(values, values + lightning->slopes.view().numel());
+    if (config.layers[l] == AttentionKind::kLightning) {
+      const Tensor values =
+          lightning_slopes(config.num_heads, static_cast<int>(l), config.num_layers());
+      slopes.back().assign(values.ptr<float>(), values.ptr<float>() + config.num_heads);
     }
   }
   return drop_fast_heads(format, replay_tokens, slopes);

@@ -9,6 +9,7 @@
 
 #include "base/error.h"
 #include "cache/cache_budget.h"
+#include "engine/host_cache.h"
 #include "engine/sampler.h"
 #include "engine/scheduler.h"
 #include "engine/step_cost.h"
@@ -19,6 +20,9 @@ namespace {
 
 constexpr int64_t kMaxPositions = int64_t{1} << 30;  // positions are i32, with room to add
 constexpr int kMaxSequences = 4096;
+// Of an accelerator's memory: scratch of operations (rounded rows and partial sums of a step,
+// 32 MiB of cuBLASLt) and the inputs of a step.
+constexpr int64_t kDeviceReserve = int64_t{512} << 20;
 
 double seconds_now() {
   return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
@@ -36,27 +40,23 @@ struct Active {
 
 class LiveSnapshot : public Snapshot {
  public:
-  LiveSnapshot(const CacheStorage& storage, const Sequence& sequence)
-      : storage_(storage), sequence_(sequence) {}
+  LiveSnapshot(HostCache& cache, const Sequence& sequence) : cache_(cache), sequence_(sequence) {}
   int64_t position() const override { return sequence_.position / kBlockTokens * kBlockTokens; }
   std::span<const int32_t> tokens() const override {
     return {sequence_.tokens.data(), static_cast<size_t>(position())};
   }
   TensorView page(size_t layer, int64_t block) const override {
-    return storage_.layers()[layer].pages.view().at(page_id(block));
+    return cache_.page(layer, page_id(block));
   }
   TensorView page_scales(size_t layer, int64_t block) const override {
-    const TensorView& scales = storage_.layers()[layer].page_scales;
-    return scales.empty() ? TensorView() : scales.at(page_id(block));
+    return cache_.page_scales(layer, page_id(block));
   }
-  TensorView state(size_t layer) const override {
-    return storage_.live_state(layer, sequence_.slot);
-  }
+  TensorView state(size_t layer) const override { return cache_.live_state(layer, sequence_.slot); }
 
  private:
   int32_t page_id(int64_t block) const { return sequence_.pages[static_cast<size_t>(block)]; }
 
-  const CacheStorage& storage_;
+  HostCache& cache_;
   const Sequence& sequence_;
 };
 
@@ -72,7 +72,7 @@ EngineOptions checked(EngineOptions options) {
   if (options.step_tokens < 1 || options.step_tokens > (1 << 20)) {
     bad_input("{} tokens a step are out of range, expected 1 to {}", options.step_tokens, 1 << 20);
   }
-  if (options.context_size == 0 && options.memory_bytes == 0) {
+  if (options.context_size == 0 && options.memory_bytes == 0 && options.device.is_host()) {
     bad_input("neither a context size nor a memory budget is given");
   }
   options.step_tokens = std::max(options.step_tokens, options.max_sequences + kBlockTokens);
@@ -80,7 +80,8 @@ EngineOptions checked(EngineOptions options) {
 }
 
 ExecutorOptions executor_options(const EngineOptions& options) {
-  return {.threads = options.threads,
+  return {.device = options.device,
+          .threads = options.threads,
           .reference = options.reference,
           .compute = options.compute,
           .max_rows = options.step_tokens,
@@ -88,13 +89,39 @@ ExecutorOptions executor_options(const EngineOptions& options) {
           .max_sequences = options.max_sequences};
 }
 
+/// What an accelerator has to spare for workspace and cache.
+int64_t free_for_cache(const EngineOptions& options) {
+  const int64_t free = std::max<int64_t>(0, device_free_bytes(options.device) - kDeviceReserve);
+  if (options.memory_bytes > free) {
+    raise(ErrorKind::kTooLarge,
+          "the memory budget is {} bytes, cuda:{} has {} to spare beside the weights; lower "
+          "--memory",
+          options.memory_bytes, options.device.index, free);
+  }
+  return free;
+}
+
 CachePlan make_cache_plan(const Model& model, const EngineOptions& options) {
-  return plan_cache(mm::cache_shape(model.config, options.compute, options.kv_dtype),
-                    {.memory_bytes = options.memory_bytes,
+  const CacheShape shape = mm::cache_shape(model.config, options.compute, options.kv_dtype);
+  CacheWishes wishes{.memory_bytes = options.memory_bytes,
                      .workspace_bytes = workspace_bytes(model.config, executor_options(options)),
                      .context_tokens = options.context_size,
                      .sequences = options.max_sequences,
-                     .checkpoint_every = options.checkpoint_every});
+                     .checkpoint_every = options.checkpoint_every};
+  if (options.device.is_host()) {
+    return plan_cache(shape, wishes);
+  }
+  const int64_t free = free_for_cache(options);
+  if (wishes.memory_bytes == 0 && wishes.context_tokens > 0) {
+    const CachePlan full = plan_cache(shape, wishes);
+    if (full.sizes.bytes(shape) + wishes.workspace_bytes <= free) {
+      return full;
+    }
+  }
+  if (wishes.memory_bytes == 0) {
+    wishes.memory_bytes = free;
+  }
+  return plan_cache(shape, wishes);
 }
 
 /// FLOPs decide: the linear layers of a token, and per token before it two products of 2·K for each
@@ -127,6 +154,7 @@ struct Engine::Impl {
   EngineOptions options;
   CachePlan cache_plan;
   Executor executor;
+  HostCache host_cache;
   RecomputeCost cost;
   PrefixCache cache;
   Scheduler scheduler;
@@ -148,6 +176,7 @@ struct Engine::Impl {
         cache_plan(make_cache_plan(m, options)),
         executor(m, executor_options(options),
                  mm::cache_shape(m.config, options.compute, options.kv_dtype), cache_plan.sizes),
+        host_cache(executor.storage()),
         cost(recompute_cost(m.config, executor.storage().shape())),
         cache({cache_plan.sizes.pages, cache_plan.sizes.checkpoints, kBlockTokens}, cost),
         scheduler(cache, scheduler_options(options, cache_plan, cost)) {}
@@ -344,7 +373,7 @@ struct Engine::Impl {
                      (at >= entry.next_snapshot || at == last) && at <= last;
     if (due) {
       entry.next_snapshot = (at / entry.request.snapshot_every + 1) * entry.request.snapshot_every;
-      entry.request.on_snapshot(LiveSnapshot(executor.storage(), s));
+      entry.request.on_snapshot(LiveSnapshot(host_cache, s));
     }
   }
 
@@ -463,7 +492,7 @@ struct Engine::Impl {
 
   struct Import {
     PrefixTree::Node node = PrefixTree::kRoot;
-    std::vector<std::pair<int64_t, int32_t>> missing;  // (block, page to fill)
+    std::vector<PageToFill> missing;
   };
 
   /// Finds or makes room for every block; fills nothing.
@@ -490,35 +519,13 @@ struct Engine::Impl {
     return import;
   }
 
-  void load_pages(const ImportedPrefix& prefix, const Import& import) {
-    const auto& layers = executor.storage().layers();
-    const int64_t count = static_cast<int64_t>(import.missing.size());
-    executor.pool().parallel_for(count, 16, [&](int64_t begin, int64_t end, int) {
-      for (size_t layer = 0; layer < layers.size(); ++layer) {
-        for (int64_t i = begin; i < end && !layers[layer].pages.view().empty(); ++i) {
-          const auto [block, page] = import.missing[static_cast<size_t>(i)];
-          const TensorView& scales = layers[layer].page_scales;
-          prefix.load_page(layer, block, layers[layer].pages.view().at(page),
-                           scales.empty() ? TensorView() : scales.at(page));
-        }
-      }
-    });
-  }
-
   void load_states(const ImportedPrefix& prefix, PrefixTree::Node node) {
     const int32_t slot = cache.add_checkpoint(node);
     if (slot < 0) {
       return;  // it is there already
     }
     try {
-      const CacheStorage& storage = executor.storage();
-      std::vector<TensorView> states(storage.layers().size());
-      for (size_t layer = 0; layer < states.size(); ++layer) {
-        if (storage.shape().layers[layer].recurrent) {
-          states[layer] = storage.checkpoint_state(layer, slot);
-        }
-      }
-      prefix.load_states(states);
+      host_cache.fill_states(slot, prefix.load_states);
     } catch (...) {
       cache.drop_checkpoint(node);
       throw;
@@ -529,7 +536,7 @@ struct Engine::Impl {
     MM_CHECK(!prefix.tokens.empty() && prefix.tokens.size() % kBlockTokens == 0);
     const Import import = reserve_import(prefix.tokens);
     try {
-      load_pages(prefix, import);
+      host_cache.fill_pages(import.missing, executor.pool(), prefix.load_page);
       load_states(prefix, import.node);
     } catch (...) {
       cache.drop(import.node, static_cast<int64_t>(import.missing.size()));

@@ -16,6 +16,7 @@
 namespace mm {
 
 struct EngineOptions {
+  Device device{};         ///< where the model lies and steps run
   int threads = 0;         ///< 0: one per available core
   bool reference = false;  ///< the plain-loop oracle instead of the CPU backend
   ComputeType compute = ComputeType::kBf16;
@@ -24,6 +25,7 @@ struct EngineOptions {
   int max_sequences = 1;         ///< running at once; the others wait
   int64_t step_tokens = 512;     ///< rows of one step; raised to max_sequences + 64 if less
   int64_t memory_bytes = 0;      ///< of all but the weights; 0: max_sequences full contexts
+                                 ///< (on an accelerator all that is free, if that is less)
   int64_t checkpoint_every = 0;  ///< tokens, a multiple of 64; 0: chosen by cost
   bool reuse = true;
 };
@@ -60,7 +62,7 @@ class Engine {
  public:
   /// Reserves everything that will ever be used. `model` must outlive the engine.
   /// Throws kTooLarge with both numbers when the memory budget is too small, kBadInput for an
-  /// option out of range, kOutOfMemory.
+  /// option out of range, kOutOfMemory, kUnsupported for a device that cannot be used.
   Engine(const Model& model, const EngineOptions& options);
   ~Engine();
 

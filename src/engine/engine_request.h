@@ -46,7 +46,8 @@ struct Event {
 };
 using EventSink = std::function<void(const Event&)>;
 
-/// The cache of a running sequence at a multiple of 64 tokens: what a durable context keeps.
+/// The cache of a running sequence at a multiple of 64 tokens: what a durable context keeps. Views
+/// are of host memory; that of a page is valid until the next page is asked for.
 class Snapshot {
  public:
   virtual ~Snapshot() = default;

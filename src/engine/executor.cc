@@ -1,11 +1,11 @@
 #include "engine/executor.h"
 
-#include <algorithm>
-
 #include "base/check.h"
 #include "base/error.h"
+#include "engine/step_inputs.h"
 #include "model/forward.h"
 #include "ops/cpu/backend.h"
+#include "ops/cuda/backend.h"
 #include "ops/reference/backend.h"
 
 namespace mm {
@@ -23,9 +23,17 @@ CacheViews cache_views(const CacheStorage& storage) {
   return views;
 }
 
+std::unique_ptr<Backend> make_own_backend(const ExecutorOptions& options, ThreadPool& pool) {
+  if (options.reference) {
+    MM_CHECK(options.device.is_host(), "the reference runs on the host");
+    return make_reference_backend();
+  }
+  return options.device.is_host() ? make_cpu_backend(pool)
+                                  : make_cuda_backend({.device = options.device.index});
+}
+
 std::unique_ptr<Backend> make_backend(const ExecutorOptions& options, ThreadPool& pool) {
-  std::unique_ptr<Backend> backend =
-      options.reference ? make_reference_backend() : make_cpu_backend(pool);
+  std::unique_ptr<Backend> backend = make_own_backend(options, pool);
   return options.wrap_backend ? options.wrap_backend(std::move(backend)) : std::move(backend);
 }
 
@@ -62,76 +70,44 @@ struct Executor::Impl {
   CacheStorage storage;
   CacheViews views;
   const Probe* probe = nullptr;
-  Tensor ids, positions, offsets, starts, slots, logit_rows, block_table;
+  StepInputs inputs;
+  Tensor host_logits;    // empty where steps run on the host
+  bool pending = false;  // a step failed before it was waited for
 
   Impl(const Model& m, const ExecutorOptions& o, const CacheShape& shape, const CacheSizes& sizes)
       : model(m),
         options(o),
         pool(o.threads == 0 ? available_cores() : o.threads),
         backend(make_backend(o, pool)),
-        activations(m.config, o.compute, o.max_rows, o.max_logit_rows),
-        storage(shape, sizes),
+        activations(m.config, o.compute, o.max_rows, o.max_logit_rows, o.device),
+        storage(shape, sizes, o.device),
         views(cache_views(storage)),
-        ids(DType::kI32, {o.max_rows}),
-        positions(DType::kI32, {o.max_rows}),
-        offsets(DType::kI32, {o.max_sequences + 1}),
-        starts(DType::kI32, {o.max_sequences}),
-        slots(DType::kI32, {o.max_sequences}),
-        logit_rows(DType::kI32, {o.max_logit_rows}),
-        block_table(DType::kI32, {o.max_sequences, sizes.pages}) {}
-
-  void write_rows(const StepRows& part, int64_t row) const {
-    std::copy(part.tokens.begin(), part.tokens.end(), ids.ptr<int32_t>() + row);
-    for (int64_t i = 0; i < static_cast<int64_t>(part.tokens.size()); ++i) {
-      positions.ptr<int32_t>()[row + i] = static_cast<int32_t>(part.start + i);
+        inputs(o, sizes.pages) {
+    if (!o.device.is_host()) {
+      host_logits =
+          Tensor::for_copies(DType::kF32, {o.max_logit_rows, m.config.vocab_size}, o.device);
     }
-  }
-
-  // The table is as wide as the longest sequence of the step; entries past a sequence's own blocks
-  // are never read.
-  TensorView write_block_table(std::span<const StepRows> parts) const {
-    size_t width = 0;
-    for (const StepRows& part : parts) {
-      width = std::max(width, part.pages.size());
-    }
-    int32_t* row = block_table.ptr<int32_t>();
-    for (const StepRows& part : parts) {
-      std::copy(part.pages.begin(), part.pages.end(), row);
-      row += width;
-    }
-    return TensorView::contiguous(
-        block_table.view().data, DType::kI32,
-        {static_cast<int64_t>(parts.size()), static_cast<int64_t>(width)});
   }
 
   TensorView run(std::span<const StepRows> parts) {
-    MM_CHECK(!parts.empty() && static_cast<int>(parts.size()) <= options.max_sequences);
-    int64_t row = 0;
-    int64_t wanted = 0;
-    for (size_t n = 0; n < parts.size(); ++n) {
-      const StepRows& part = parts[n];
-      const int64_t count = static_cast<int64_t>(part.tokens.size());
-      MM_CHECK(row + count <= options.max_rows && part.logits <= count &&
-               wanted + part.logits <= options.max_logit_rows);
-      write_rows(part, row);
-      offsets.ptr<int32_t>()[n] = static_cast<int32_t>(row);
-      starts.ptr<int32_t>()[n] = static_cast<int32_t>(part.start);
-      slots.ptr<int32_t>()[n] = part.slot;
-      row += count;
-      for (int64_t i = row - part.logits; i < row; ++i) {
-        logit_rows.ptr<int32_t>()[wanted++] = static_cast<int32_t>(i);
-      }
+    use_device(options.device);  // steps may come from any thread
+    if (pending) {
+      wait_for(options.device);
     }
-    const int64_t sequences = static_cast<int64_t>(parts.size());
-    offsets.ptr<int32_t>()[sequences] = static_cast<int32_t>(row);
-    views.slots = slots.view().slice(0, sequences);
-    views.block_table = write_block_table(parts);
-    const Batch batch{.ids = ids.view().slice(0, row),
-                      .positions = positions.view().slice(0, row),
-                      .rows = {.offsets = offsets.view().slice(0, sequences + 1),
-                               .starts = starts.view().slice(0, sequences)},
-                      .logit_rows = logit_rows.view().slice(0, wanted)};
-    return forward(model, *backend, batch, views, activations, probe);
+    pending = true;
+    const Batch batch = inputs.write(parts, views);
+    const TensorView logits = forward(model, *backend, batch, views, activations, probe);
+    if (options.device.is_host()) {
+      pending = false;
+      return logits;
+    }
+    const TensorView result = host_logits.view().slice(0, logits.dim(0));
+    queue_copy(result.data, Device{}, logits.data, options.device, logits.bytes());
+    // A step without logits is waited for too: its errors are its own, and the next one may write
+    // the inputs.
+    wait_for(options.device);
+    pending = false;
+    return result;
   }
 };
 

@@ -17,6 +17,7 @@
 namespace mm {
 
 struct ExecutorOptions {
+  Device device{};         ///< where weights and cache lie and steps run
   int threads = 0;         ///< 0: one per available core
   bool reference = false;  ///< the plain-loop oracle instead of the CPU backend
   ComputeType compute = ComputeType::kBf16;
@@ -46,13 +47,14 @@ int64_t workspace_bytes(const ModelConfig& config, const ExecutorOptions& option
 /// Nothing is allocated by run() once a step of every size has run.
 class Executor {
  public:
-  /// `model` must outlive the executor. Throws kOutOfMemory, kBadInput for a number of threads.
+  /// `model` must outlive the executor and lie on its device (model/upload.h). Throws kOutOfMemory,
+  /// kBadInput for a number of threads, kUnsupported for a device that cannot be used.
   Executor(const Model& model, const ExecutorOptions& options, const CacheShape& shape,
            const CacheSizes& sizes);
   ~Executor();
 
   /// One step over all parts. Returns f32 logits [sum of StepRows::logits, V] in order of parts,
-  /// valid until the next run. The cache then holds the new rows.
+  /// in host memory, valid until the next run. The cache then holds the new rows.
   TensorView run(std::span<const StepRows> parts);
 
   const CacheStorage& storage() const;

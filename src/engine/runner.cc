@@ -24,7 +24,8 @@ void check_options(const RunnerOptions& options) {
 }
 
 ExecutorOptions executor_options(const RunnerOptions& options) {
-  return {.threads = options.threads,
+  return {.device = options.device,
+          .threads = options.threads,
           .reference = options.reference,
           .compute = options.compute,
           .max_rows = options.prefill_chunk,

@@ -16,6 +16,7 @@
 namespace mm {
 
 struct RunnerOptions {
+  Device device{};         ///< where the model lies and steps run
   int threads = 0;         ///< 0: one per available core
   bool reference = false;  ///< the plain-loop oracle instead of the CPU backend
   ComputeType compute = ComputeType::kBf16;
@@ -28,7 +29,8 @@ struct RunnerOptions {
 class Runner {
  public:
   /// Allocates caches and workspaces. `model` must outlive the runner.
-  /// Throws kBadInput for an option out of range, kOutOfMemory.
+  /// Throws kBadInput for an option out of range, kOutOfMemory, kUnsupported for a device that
+  /// cannot be used.
   Runner(const Model& model, const RunnerOptions& options);
   ~Runner();
 
