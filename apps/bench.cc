@@ -11,6 +11,7 @@
 #include "base/output_file.h"
 #include "base/rng.h"
 #include "base/version.h"
+#include "bench_ceilings.h"
 #include "bench_report.h"
 #include "commands.h"
 #include "engine/step_cost.h"
@@ -18,7 +19,6 @@
 #include "model/summary.h"
 #include "model/weights.h"
 #include "ops/cpu/backend.h"
-#include "ops/cpu/ceilings.h"
 #include "output.h"
 #include "progress.h"
 #include "session.h"
@@ -40,7 +40,6 @@ constexpr const char* kExamples =
 
 /// A sample shorter than this is repeated until it is long enough to trust the clock.
 constexpr double kSampleSeconds = 0.4;
-constexpr double kGiga = 1e9;
 constexpr int64_t kFirstTokenPrompt = 16;
 
 struct Flags {
@@ -79,8 +78,7 @@ class Bench {
         options_(options),
         flags_(flags),
         summary_(summarize(model)),
-        read_(runner.pool()),
-        product_(runner.pool()),
+        ceilings_(make_ceilings(options.device, runner.pool())),
         ids_(random_ids(runner.context_size(), model.config.vocab_size)) {}
 
   BenchRow prefill(int64_t tokens) {
@@ -118,8 +116,8 @@ class Bench {
     return row;
   }
 
-  /// Which oneDNN stands behind the product ceiling, or why none does.
-  const std::string& onednn_status() const { return product_.onednn_status(); }
+  /// What stands behind the product ceiling.
+  std::string product_by() const { return ceilings_->product_by(); }
 
  private:
   void feed(int64_t tokens) {
@@ -128,11 +126,6 @@ class Bench {
     runner_.prefill(std::span(ids_).subspan(begin, static_cast<size_t>(tokens)),
                     [](int64_t, int64_t) { return !interrupted(); });
     throw_if_interrupted();
-  }
-
-  /// A large bf16 product, through our kernels or oneDNN, whichever is faster.
-  double product_ceiling() {
-    return std::max(product_.measure_own(), product_.measure_onednn(DType::kBf16).value_or(0));
   }
 
   /// Empties the sequence and fills it to the depth, outside of any measurement.
@@ -152,8 +145,9 @@ class Bench {
                       fmt::format("{} {}", row.kind, row.tokens), "pairs");
     for (int repetition = -1; repetition < flags_.repetitions; ++repetition) {
       Pair pair;
-      pair.read_ceiling = read_.measure() * kGiga;
-      pair.product_ceiling = product_ceiling() * kGiga;
+      pair.read_ceiling = ceilings_->read();
+      pair.copy_ceiling = ceilings_->copy();
+      pair.product_ceiling = ceilings_->product();
       double seconds = 0;
       int64_t tokens = 0;
       while (seconds < kSampleSeconds) {
@@ -177,8 +171,7 @@ class Bench {
   const RunnerOptions& options_;
   const Flags& flags_;
   ModelSummary summary_;
-  cpu::ReadCeiling read_;
-  cpu::ProductCeiling product_;
+  std::unique_ptr<BenchCeilings> ceilings_;
   std::vector<int32_t> ids_;
 };
 
@@ -224,7 +217,7 @@ Json flags_json(const Flags& flags, const RunnerOptions& options, int threads) {
 struct Measured {
   double load_seconds = 0;
   double first_token_seconds = 0;
-  std::string onednn;
+  std::string product_by;
   std::vector<BenchRow> rows;
 };
 
@@ -242,7 +235,7 @@ Json report(const Flags& flags, const RunnerOptions& options, const Runner& runn
             {"cores", available_cores()},
             {"features", cpu_features()},
             {"backend", runner.backend_name()},
-            {"onednn", measured.onednn}}},
+            {"product_ceiling", measured.product_by}}},
           {"flags", flags_json(flags, options, runner.threads())},
           {"model",
            {{"parameters", summary.parameters},
@@ -259,7 +252,7 @@ int run(const Flags& flags) {
   const RunnerOptions options = bench_options(flags);
   Measured measured;
   const Clock::time_point start = Clock::now();
-  const Model model = make_model(flags);
+  const Model model = move_to_device(make_model(flags), options.device, flags.common.quiet);
   measured.load_seconds = seconds_since(start);
   measured.first_token_seconds = first_token_seconds(model, options);
   Runner runner(model, options);
@@ -272,7 +265,7 @@ int run(const Flags& flags) {
   if (flags.decode > 0) {
     measured.rows.push_back(bench.decode());
   }
-  measured.onednn = bench.onednn_status();
+  measured.product_by = bench.product_by();
   const std::string json = report(flags, options, runner, measured).dump(2) + "\n";
   if (!flags.out.empty()) {
     write_text_file(flags.out, json);
@@ -280,11 +273,12 @@ int run(const Flags& flags) {
   if (flags.common.json) {
     write_out(json);
   } else {
-    write_out(fmt::format(
-        "{}, {}, commit {}\nproduct ceiling: own kernels or oneDNN ({})\n"
-        "load {:.3f} s, first token of {} after {:.3f} s\n{}",
-        processor_name(), runner.backend_name(), commit(), measured.onednn, measured.load_seconds,
-        kFirstTokenPrompt, measured.first_token_seconds, format_table(measured.rows)));
+    write_out(
+        fmt::format("{}, {}, commit {}\nproduct ceiling: {}\n"
+                    "load {:.3f} s, first token of {} after {:.3f} s\n{}",
+                    processor_name(), runner.backend_name(), commit(), measured.product_by,
+                    measured.load_seconds, kFirstTokenPrompt, measured.first_token_seconds,
+                    format_table(measured.rows)));
   }
   return kDone;
 }

@@ -19,6 +19,10 @@ Spread spread_over(const BenchRow& row, F&& value) {
   return spread_of(values);
 }
 
+double percent_of(double value, double ceiling) {
+  return ceiling > 0 ? 100 * value / ceiling : 0;
+}
+
 Json to_json(const Spread& spread) {
   return {{"median", spread.median}, {"min", spread.min}, {"max", spread.max}};
 }
@@ -43,13 +47,19 @@ Spread tokens_per_second(const BenchRow& row) {
 
 Spread read_percent(const BenchRow& row) {
   return spread_over(row, [&](const Pair& pair) {
-    return 100 * pair.tokens_per_second * row.bytes_per_token / pair.read_ceiling;
+    return percent_of(pair.tokens_per_second * row.bytes_per_token, pair.read_ceiling);
+  });
+}
+
+Spread copy_percent(const BenchRow& row) {
+  return spread_over(row, [&](const Pair& pair) {
+    return percent_of(pair.tokens_per_second * row.bytes_per_token, pair.copy_ceiling);
   });
 }
 
 Spread product_percent(const BenchRow& row) {
   return spread_over(row, [&](const Pair& pair) {
-    return 100 * pair.tokens_per_second * row.flops_per_token / pair.product_ceiling;
+    return percent_of(pair.tokens_per_second * row.flops_per_token, pair.product_ceiling);
   });
 }
 
@@ -61,6 +71,7 @@ Json to_json(const BenchRow& row) {
   for (const Pair& pair : row.pairs) {
     pairs.push_back({{"tokens_per_second", pair.tokens_per_second},
                      {"read_ceiling_gb_per_second", pair.read_ceiling / kGiga},
+                     {"copy_ceiling_gb_per_second", pair.copy_ceiling / kGiga},
                      {"product_ceiling_gflops", pair.product_ceiling / kGiga}});
   }
   return {{"kind", row.kind},
@@ -74,14 +85,19 @@ Json to_json(const BenchRow& row) {
           {"read_ceiling_gb_per_second", to_json(scaled(read, 1 / kGiga))},
           {"product_ceiling_gflops", to_json(scaled(product, 1 / kGiga))},
           {"percent_of_read_ceiling", to_json(read_percent(row))},
+          {"percent_of_copy_ceiling", to_json(copy_percent(row))},
           {"percent_of_product_ceiling", to_json(product_percent(row))},
           {"pairs", pairs}};
 }
 
 std::string format_table(const std::vector<BenchRow>& rows) {
-  std::string text = fmt::format("{:<16} {:>9} {:>19} {:>10} {:>7} {:>20} {:>8} {:>20}\n", "test",
-                                 "tokens/s", "(min-max)", "MB/token", "GB/s", "% read (min-max)",
-                                 "GFLOP/s", "% product (min-max)");
+  // Only an accelerator's copy is measured.
+  const bool copies = std::any_of(rows.begin(), rows.end(),
+                                  [](const BenchRow& row) { return copy_percent(row).median > 0; });
+  std::string text =
+      fmt::format("{:<16} {:>9} {:>19} {:>10} {:>7} {:>20}{} {:>8} {:>20}\n", "test", "tokens/s",
+                  "(min-max)", "MB/token", "GB/s", "% read (min-max)",
+                  copies ? fmt::format(" {:>8}", "% copy") : "", "GFLOP/s", "% product (min-max)");
   const auto range = [](const Spread& spread) {
     return fmt::format("{:.1f} ({:.1f}-{:.1f})", spread.median, spread.min, spread.max);
   };
@@ -89,11 +105,12 @@ std::string format_table(const std::vector<BenchRow>& rows) {
     const Spread rate = tokens_per_second(row);
     const std::string name = fmt::format("{} {}{}", row.kind, row.tokens,
                                          row.depth > 0 ? fmt::format(" @{}", row.depth) : "");
-    text += fmt::format("{:<16} {:>9.1f} {:>19} {:>10.2f} {:>7.2f} {:>20} {:>8.1f} {:>20}\n", name,
-                        rate.median, fmt::format("({:.1f}-{:.1f})", rate.min, rate.max),
+    text += fmt::format("{:<16} {:>9.1f} {:>19} {:>10.2f} {:>7.2f} {:>20}{} {:>8.1f} {:>20}\n",
+                        name, rate.median, fmt::format("({:.1f}-{:.1f})", rate.min, rate.max),
                         row.bytes_per_token / 1e6, rate.median * row.bytes_per_token / kGiga,
-                        range(read_percent(row)), rate.median * row.flops_per_token / kGiga,
-                        range(product_percent(row)));
+                        range(read_percent(row)),
+                        copies ? fmt::format(" {:>8.1f}", copy_percent(row).median) : "",
+                        rate.median * row.flops_per_token / kGiga, range(product_percent(row)));
   }
   return text;
 }

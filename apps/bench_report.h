@@ -12,8 +12,9 @@ namespace mm::cli {
 /// One measurement with the ceilings of the moment: all within about a second.
 struct Pair {
   double tokens_per_second = 0;
-  double read_ceiling = 0;     ///< bytes/s that all threads together read
-  double product_ceiling = 0;  ///< FLOP/s of a large bf16 product
+  double read_ceiling = 0;     ///< bytes/s that can be read
+  double copy_ceiling = 0;     ///< bytes/s of a copy, read plus written; 0: not measured
+  double product_ceiling = 0;  ///< FLOP/s of a large bf16 product; 0: not measured
 };
 
 /// A kind of work, measured several times.
@@ -36,8 +37,10 @@ struct Spread {
 Spread spread_of(std::vector<double> values);
 
 Spread tokens_per_second(const BenchRow& row);
-/// Median, least and most of the pairs' own ratios, in percent of the ceilings.
+/// Median, least and most of the pairs' own ratios, in percent of the ceilings; 0 where one was not
+/// measured.
 Spread read_percent(const BenchRow& row);
+Spread copy_percent(const BenchRow& row);
 Spread product_percent(const BenchRow& row);
 
 Json to_json(const BenchRow& row);

@@ -327,7 +327,7 @@ int run(const Flags& flags) {
   if (options.context_size == 0 && options.memory_bytes == 0) {
     options.context_size = kDefaultContext;
   }
-  const Session session = load_session(flags.model.model);
+  const Session session = load_session(flags.model, flags.common.quiet);
   const PromptBuilder prompts(session.folder, session.tokenizer);
   Engine engine(session.model, options);
   return Chat(flags, session, prompts, engine).run(engine.backend_name());

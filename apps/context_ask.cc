@@ -162,7 +162,7 @@ int ask(const AskFlags& flags) {
   const ContextStore store = open_store(flags.store.folder);
   const ContextManifest manifest = store.show(flags.store.name);
   check_complete(flags.store.name, manifest);
-  const ContextModel model(flags.model.model, ContextNotes::read(manifest).raw);
+  const ContextModel model(flags.model, ContextNotes::read(manifest).raw, flags.store.common.quiet);
   const int64_t room = flags.sampling.max_tokens >= 0 ? flags.sampling.max_tokens : kDefaultRoom;
   // A character is at least one byte and a token at least one character.
   const int64_t question_room = static_cast<int64_t>(question.size()) + 1024;

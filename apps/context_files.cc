@@ -98,8 +98,8 @@ AppendResult write_context(Engine& engine, ContextWriter& writer, const ContextR
   return append_to_context(engine, writer, stored, tokens, options);
 }
 
-ContextModel::ContextModel(const std::string& model_flag, bool raw)
-    : session(load_session(model_flag)), model_hash(hash_model_folder(session.folder)) {
+ContextModel::ContextModel(const ModelFlags& flags, bool raw, bool quiet)
+    : session(load_session(flags, quiet)), model_hash(hash_model_folder(session.folder)) {
   if (!raw) {
     frame = find_turn_frame(PromptBuilder(session.folder, session.tokenizer));
   }

@@ -56,7 +56,7 @@ struct ContextModel {
   std::string model_hash;
 
   /// Loads the model; its chat template too unless `raw`.
-  ContextModel(const std::string& model_flag, bool raw);
+  ContextModel(const ModelFlags& flags, bool raw, bool quiet);
   std::vector<int32_t> encode(const std::string& text) const;
 };
 

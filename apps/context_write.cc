@@ -110,7 +110,7 @@ int create(const WriteFlags& flags) {
   const std::string text = read_files(flags.files);
   const ContextStore store = open_store(flags.store.folder);
   check_context_name(flags.store.name);
-  const ContextModel model(flags.model.model, flags.raw);
+  const ContextModel model(flags.model, flags.raw, flags.store.common.quiet);
   const std::vector<int32_t> tokens = model.encode(model.frame ? model.frame->before + text : text);
   Engine engine(model.session.model, context_engine_options(flags.model, flags.cache,
                                                             static_cast<int64_t>(tokens.size())));
@@ -149,7 +149,7 @@ int append(const WriteFlags& flags) {
   const ContextStore store = open_store(flags.store.folder);
   const ContextManifest manifest = store.show(flags.store.name);
   const ContextNotes notes = ContextNotes::read(manifest);
-  const ContextModel model(flags.model.model, notes.raw);
+  const ContextModel model(flags.model, notes.raw, flags.store.common.quiet);
   const bool open = notes.raw || notes.turn_is_open;
   std::vector<int32_t> added = model.encode(open ? text : model.frame->between + text);
   Engine engine(model.session.model,

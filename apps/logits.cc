@@ -58,6 +58,12 @@ std::vector<Step> plan_steps(int64_t tokens, int64_t wanted, int64_t chunk, int6
 
 RunnerOptions runner_options(const Flags& flags, int64_t vocab_size, int64_t tokens) {
   RunnerOptions options = make_runner_options(flags.model);
+  if (flags.reference) {
+    if (flags.model.device.rfind("cuda", 0) == 0) {
+      throw UsageError{"--reference computes on the host, --device names another; leave one out"};
+    }
+    options.device = {};
+  }
   options.reference = flags.reference;
   options.context_size = tokens;
   const int64_t fitting = kMostLogitBytes / (vocab_size * 4);
@@ -71,7 +77,7 @@ RunnerOptions runner_options(const Flags& flags, int64_t vocab_size, int64_t tok
 int run(const Flags& flags) {
   set_up_log(flags.common);
   const std::vector<int32_t> ids = read_token_ids(flags.ids);
-  const Model model = load_model(find_model_folder(flags.model.model));
+  Model model = load_model(find_model_folder(flags.model.model));
   check_token_ids(ids, model.config.vocab_size, flags.ids);
   const int64_t tokens = static_cast<int64_t>(ids.size());
   if (flags.last > tokens || flags.decode > tokens) {
@@ -79,8 +85,10 @@ int run(const Flags& flags) {
                                  flags.decode, tokens)};
   }
   const int64_t wanted = flags.last > 0 ? flags.last : tokens;
-  Runner runner(model, runner_options(flags, model.config.vocab_size, tokens));
-  const int64_t chunk = runner_options(flags, model.config.vocab_size, tokens).prefill_chunk;
+  const RunnerOptions options = runner_options(flags, model.config.vocab_size, tokens);
+  const int64_t chunk = options.prefill_chunk;
+  model = move_to_device(std::move(model), options.device, flags.common.quiet);
+  Runner runner(model, options);
 
   const InterruptScope scope;
   SafetensorsWriter writer(flags.out, {{"logits", DType::kF32, {wanted, model.config.vocab_size}}},

@@ -6,6 +6,7 @@
 #include <random>
 
 #include "base/error.h"
+#include "ops/cuda/backend.h"
 #include "output.h"
 
 namespace mm::cli {
@@ -29,24 +30,6 @@ std::string upper_snake(std::string name) {
     c = c == '-' ? '_' : static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
   }
   return name;
-}
-
-void check_device(const std::string& device) {
-  if (device == "auto" || device == "cpu") {
-    return;
-  }
-  const bool indexed = device.rfind("cuda:", 0) == 0 && device.size() > 5 &&
-                       device.find_first_not_of("0123456789", 5) == std::string::npos;
-  if (device != "cuda" && !indexed) {
-    throw UsageError{
-        fmt::format("--device is \"{}\", expected auto, cpu, cuda or cuda:INDEX", device)};
-  }
-#ifdef MM_WITH_CUDA
-  raise(ErrorKind::kUnsupported,
-        "--device {}: models do not run on CUDA devices yet; use --device cpu", device);
-#else
-  raise(ErrorKind::kUnsupported, "--device {}: this build has no CUDA; use --device cpu", device);
-#endif
 }
 
 /// `name` is one that --kv-dtype accepts, or empty.
@@ -185,9 +168,31 @@ void finish_options(CLI::App& command) {
   }
 }
 
+Device device_of(const ModelFlags& flags) {
+  const std::string& name = flags.device;
+  if (name == "cpu") {
+    return {};
+  }
+  if (name == "auto") {
+    return has_cuda_backend(0) ? cuda_device() : Device{};
+  }
+  int index = 0;
+  const char* const end = name.data() + name.size();
+  const bool indexed =
+      name.rfind("cuda:", 0) == 0 &&
+      std::from_chars(name.data() + 5, end, index) == std::from_chars_result{end, std::errc()} &&
+      index >= 0;
+  if (name != "cuda" && !indexed) {
+    throw UsageError{
+        fmt::format("--device is \"{}\", expected auto, cpu, cuda or cuda:INDEX", name)};
+  }
+  check_cuda_backend(index);
+  return cuda_device(index);
+}
+
 RunnerOptions make_runner_options(const ModelFlags& flags) {
-  check_device(flags.device);
   RunnerOptions options;
+  options.device = device_of(flags);
   options.threads = flags.threads;
   options.compute = flags.compute == "f32" ? ComputeType::kF32 : ComputeType::kBf16;
   options.kv_dtype = kv_dtype_of(flags.kv_dtype, options.compute);
@@ -217,6 +222,7 @@ int64_t parse_bytes(const std::string& flag, const std::string& text) {
 EngineOptions make_engine_options(const ModelFlags& flags, const CacheFlags& cache) {
   const RunnerOptions runner = make_runner_options(flags);
   EngineOptions options;
+  options.device = runner.device;
   options.threads = runner.threads;
   options.compute = runner.compute;
   options.kv_dtype = runner.kv_dtype;

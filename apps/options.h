@@ -76,6 +76,10 @@ void add_sampling_flags(CLI::App& command, SamplingFlags& flags);
 /// win (lists collect them).
 void finish_options(CLI::App& command);
 
+/// Where --device says: "auto" is cuda:0 where it can be used, else the host. Throws kUnsupported
+/// for one that cannot be used, UsageError for a name that is none.
+Device device_of(const ModelFlags& flags);
+
 /// The runner options these flags ask for; context_size is left to the caller when it is 0.
 /// Throws kUnsupported for a device or a type this build cannot do, UsageError for a name that is
 /// none.

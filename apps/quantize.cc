@@ -38,9 +38,9 @@ struct Flags {
 
 Perplexity score(const std::string& folder, const std::string& text, const Flags& flags,
                  const char* label) {
-  const Model model = load_model(folder);
-  const std::vector<int32_t> ids = Tokenizer::load(folder).encode(text);
   RunnerOptions options = make_runner_options(flags.model);
+  const Model model = move_to_device(load_model(folder), options.device, flags.common.quiet);
+  const std::vector<int32_t> ids = Tokenizer::load(folder).encode(text);
   const int64_t chunk =
       std::clamp<int64_t>(kMostLogitBytes / (4 * model.config.vocab_size), 1, kScoreChunk);
   options.context_size = std::max<int64_t>(1, static_cast<int64_t>(ids.size()));

@@ -94,7 +94,7 @@ int run(const Flags& flags) {
   EngineOptions options = make_engine_options(flags.model, {});
   const std::string text = read_prompt(flags);
   const InterruptScope scope;
-  const Session session = load_session(flags.model.model);
+  const Session session = load_session(flags.model, flags.common.quiet);
   GenerationRequest request = make_request(session, flags.sampling);
   request.show_special = flags.special;
   request.prompt = encode_prompt(session, flags, text);

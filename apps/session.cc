@@ -6,7 +6,9 @@
 
 #include "base/error.h"
 #include "base/log.h"
+#include "model/upload.h"
 #include "model/weights.h"
+#include "progress.h"
 
 namespace mm::cli {
 
@@ -42,11 +44,21 @@ void set_up_log(const CommonFlags& flags) {
   }
 }
 
-Session load_session(const std::string& model_flag) {
+Model move_to_device(Model model, Device device, bool quiet) {
+  if (device.is_host()) {
+    return model;
+  }
+  Progress progress(progress_style(quiet), fmt::format("weights to cuda:{}", device.index),
+                    "bytes");
+  return copy_to_device(model, device,
+                        [&](int64_t done, int64_t total) { progress.update(done, total); });
+}
+
+Session load_session(const ModelFlags& flags, bool quiet) {
   const auto start = std::chrono::steady_clock::now();
-  const std::string folder = find_model_folder(model_flag);
+  const std::string folder = find_model_folder(flags.model);
   Session session{.folder = folder,
-                  .model = load_model(folder),
+                  .model = move_to_device(load_model(folder), device_of(flags), quiet),
                   .tokenizer = Tokenizer::load(folder),
                   .generation = read_generation_config(folder),
                   .eos_ids = {}};

@@ -33,8 +33,13 @@ struct Session {
   double load_seconds = 0;
 };
 
-/// Loads everything but the chat template. Throws what the loaders throw.
-Session load_session(const std::string& model_flag);
+/// A loaded model on `device`: as it is on the host, else copied, with its progress on stderr
+/// unless `quiet`, and given back to the host. Throws what copy_to_device throws.
+Model move_to_device(Model model, Device device, bool quiet);
+
+/// Loads everything but the chat template; the weights go to the device of the flags. Throws what
+/// the loaders throw.
+Session load_session(const ModelFlags& flags, bool quiet);
 
 /// A request with the sampling and limits of the flags and the model's defaults.
 GenerationRequest make_request(const Session& session, const SamplingFlags& flags);
