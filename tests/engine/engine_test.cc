@@ -20,46 +20,16 @@
 #include "model/weights.h"
 #include "tests/cache/context_fixture.h"
 #include "tests/engine/golden.h"
+#include "tests/engine/requests.h"
 
 namespace mm {
 namespace {
 
+using testing::Drawn;
+using testing::make_request;
 using testing::random_ids;
+using testing::run_all;
 using Ids = std::vector<int32_t>;
-
-/// What a request drew, with the logits of every draw.
-struct Drawn {
-  Ids ids;
-  std::vector<std::vector<float>> logits;
-  std::optional<FinishReason> reason;
-  std::string error;
-  Usage usage;
-};
-
-EngineRequest make_request(Ids prompt, int64_t tokens, Drawn& drawn) {
-  EngineRequest request;
-  request.prompt = std::move(prompt);
-  request.max_tokens = tokens;
-  request.on_event = [&drawn](const Event& event) {
-    drawn.usage = event.usage;
-    if (event.kind == Event::Kind::kToken) {
-      drawn.ids.push_back(event.token);
-      drawn.logits.emplace_back(event.logits.begin(), event.logits.end());
-    } else if (event.kind == Event::Kind::kEnd) {
-      drawn.reason = event.reason;
-    } else if (event.kind == Event::Kind::kError) {
-      drawn.error = event.error;
-    }
-  };
-  return request;
-}
-
-void run_all(Engine& engine) {
-  while (!engine.idle()) {
-    engine.step();
-    engine.check_integrity();
-  }
-}
 
 class EngineTest : public ::testing::TestWithParam<std::string> {
  protected:
@@ -117,11 +87,8 @@ class EngineTest : public ::testing::TestWithParam<std::string> {
   }
 
   /// One request by itself.
-  Drawn ask(Engine& engine, const Ids& prompt, int64_t tokens = 3) const {
-    Drawn drawn;
-    engine.submit(make_request(prompt, tokens, drawn));
-    run_all(engine);
-    return drawn;
+  static Drawn ask(Engine& engine, const Ids& prompt, int64_t tokens = 3) {
+    return testing::ask(engine, prompt, tokens);
   }
 
   Model model_;

@@ -27,8 +27,7 @@ inline std::string golden_folder(const std::string& name) {
 
 /// "mini" is the bundled model, any other name a golden one.
 inline Model load_named_model(const std::string& name) {
-  return load_model(name == "mini" ? std::string(MM_SOURCE_DIR) + "/models/mini"
-                                   : golden_folder(name));
+  return load_model(name == "mini" ? source_folder() + "/models/mini" : golden_folder(name));
 }
 
 /// The first `count` ids of an endless random text; the same seed is the same text.

@@ -1,0 +1,365 @@
+// The engine on a device: golden logits, and the equalities of engine_test.cc within bounds.
+#include "engine/engine.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/error.h"
+#include "engine/durable_context.h"
+#include "engine/engine_loop.h"
+#include "engine/perplexity.h"
+#include "engine/runner.h"
+#include "engine/sampler.h"
+#include "model/upload.h"
+#include "tests/cache/context_fixture.h"
+#include "tests/engine/golden.h"
+#include "tests/engine/requests.h"
+
+namespace mm {
+namespace {
+
+using testing::Drawn;
+using testing::make_request;
+using testing::max_difference;
+using testing::random_ids;
+using testing::run_all;
+using Ids = std::vector<int32_t>;
+
+// Golden logits, f32 (docs/numerics.md).
+constexpr double kGoldenBound = 2e-4;
+// Two runs, each that close to the exact values.
+constexpr double kEqualBound = 2 * kGoldenBound;
+
+struct Case {
+  const char* name;
+  const char* golden;  ///< file below tests/golden
+  std::vector<const char*> tags;
+  const char* logits;  ///< name of the logits of a tag
+};
+
+const Case kCases[] = {
+    {"tiny", "tiny/golden.safetensors", {"short", "block", "ragged"}, ".logits"},
+    {"tiny-hd64", "tiny-hd64/golden.safetensors", {"short", "block", "ragged"}, ".logits"},
+    {"mini", "mini/golden-int8.safetensors", {"story", "needle", "raw"}, ".logits_last8"}};
+
+class CudaEngineTest : public ::testing::TestWithParam<Case> {
+ protected:
+  void SetUp() override {
+    if (cuda_device_count() == 0)
+      GTEST_SKIP() << "no CUDA device";
+    model_ = copy_to_device(testing::load_named_model(GetParam().name), cuda_device());
+    golden_ = std::make_unique<SafetensorsFile>(testing::golden_folder(GetParam().golden));
+    vocab_ = static_cast<int32_t>(model_.config.vocab_size);
+  }
+
+  static EngineOptions options(int sequences = 4, int64_t tokens = 192) {
+    EngineOptions options;
+    options.device = cuda_device();
+    options.threads = 2;
+    options.compute = ComputeType::kF32;
+    options.kv_dtype = DType::kF32;
+    options.context_size = 1024;
+    options.max_sequences = sequences;
+    options.step_tokens = tokens;
+    options.checkpoint_every = 256;
+    return options;
+  }
+
+  static RunnerOptions runner_options(ComputeType compute, int64_t chunk) {
+    RunnerOptions options = testing::golden_options(compute, 2, chunk);
+    options.device = cuda_device();
+    return options;
+  }
+
+  Ids golden_ids(const std::string& tag, const char* what = ".ids") const {
+    return testing::read_ids(*golden_, tag + what);
+  }
+  std::vector<float> golden_logits(const std::string& tag) const {
+    return testing::read_floats(*golden_, tag + GetParam().logits);
+  }
+  /// Logits of the rows that golden values exist for, in steps of `chunk`.
+  std::vector<float> run_last_rows(Runner& runner, const Ids& ids, int64_t chunk,
+                                   size_t floats) const {
+    std::vector<int64_t> rows;
+    const int64_t count = static_cast<int64_t>(floats) / vocab_;
+    for (int64_t i = 0; i < count; ++i) {
+      rows.push_back(static_cast<int64_t>(ids.size()) - count + i);
+    }
+    return testing::run_rows(runner, ids, chunk, rows);
+  }
+
+  /// The plain path on the device: one sequence, token by token where `tokens` are drawn.
+  Drawn cold(const Ids& prompt, size_t tokens) const {
+    Runner runner(model_, runner_options(ComputeType::kF32, 1000));
+    Drawn drawn;
+    std::span<const float> logits = runner.prefill(prompt);
+    Sampler sampler({}, vocab_, model_.zero_rows);
+    while (drawn.ids.size() < tokens) {
+      drawn.logits.emplace_back(logits.begin(), logits.end());
+      drawn.ids.push_back(sampler.sample(logits));
+      if (drawn.ids.size() < tokens) {
+        logits = runner.prefill({&drawn.ids.back(), 1});
+      }
+    }
+    return drawn;
+  }
+
+  /// Draws may part where the two best ids are closer than the bound; nothing is comparable
+  /// afterwards.
+  void expect_cold(const Drawn& drawn, const Ids& prompt) const {
+    EXPECT_EQ(drawn.error, "");
+    ASSERT_FALSE(drawn.ids.empty());
+    const Drawn want = cold(prompt, drawn.ids.size());
+    for (size_t n = 0; n < drawn.ids.size(); ++n) {
+      ASSERT_LE(max_difference(drawn.logits[n], want.logits[n]), kEqualBound)
+          << "draw " << n << " after " << prompt.size() << " tokens";
+      if (drawn.ids[n] != want.ids[n]) {
+        const std::vector<float>& row = want.logits[n];
+        ASSERT_LE(row[static_cast<size_t>(want.ids[n])] - row[static_cast<size_t>(drawn.ids[n])],
+                  2 * kEqualBound);
+        return;
+      }
+    }
+  }
+
+  Model model_;
+  std::unique_ptr<SafetensorsFile> golden_;
+  int32_t vocab_ = 0;
+};
+
+TEST_P(CudaEngineTest, RunnerReproducesGoldenLogits) {
+  for (const char* tag : GetParam().tags) {
+    for (const int64_t chunk : {64, 100, 1}) {
+      SCOPED_TRACE(std::string(tag) + " in chunks of " + std::to_string(chunk));
+      Runner runner(model_, runner_options(ComputeType::kF32, chunk));
+      const std::vector<float> want = golden_logits(tag);
+      const std::vector<float> got = run_last_rows(runner, golden_ids(tag), chunk, want.size());
+      EXPECT_LE(max_difference(got, want), kGoldenBound);
+    }
+  }
+}
+
+TEST_P(CudaEngineTest, EngineDrawsTheGoldenTokens) {
+  Engine engine(model_, options());
+  std::vector<Drawn> drawn(GetParam().tags.size());
+  for (size_t i = 0; i < drawn.size(); ++i) {
+    const Ids greedy = golden_ids(GetParam().tags[i], ".greedy");
+    ASSERT_FALSE(greedy.empty());
+    engine.submit(make_request(golden_ids(GetParam().tags[i]), static_cast<int64_t>(greedy.size()),
+                               drawn[i]));
+  }
+  run_all(engine);
+  for (size_t i = 0; i < drawn.size(); ++i) {
+    SCOPED_TRACE(GetParam().tags[i]);
+    EXPECT_EQ(drawn[i].error, "");
+    EXPECT_EQ(drawn[i].ids, golden_ids(GetParam().tags[i], ".greedy"));
+    const std::vector<float> want = golden_logits(GetParam().tags[i]);
+    EXPECT_LE(max_difference(drawn[i].logits[0], {want.end() - vocab_, want.end()}), kGoldenBound);
+  }
+}
+
+// With the experts that f32 computation chose: a flipped near-tie would hide everything else.
+TEST_P(CudaEngineTest, Bf16StaysWithinItsBound) {
+  for (const char* tag : GetParam().tags) {
+    SCOPED_TRACE(tag);
+    std::vector<Ids> chosen;
+    size_t next = 0;
+    Probe record;
+    record.route = [&](int, const TensorView& experts) {
+      chosen.emplace_back(static_cast<size_t>(experts.numel()));
+      copy_bytes(chosen.back().data(), Device{}, experts.data, experts.device, experts.bytes());
+    };
+    Probe force;
+    force.route = [&](int, const TensorView& experts) {
+      copy_bytes(experts.data, experts.device, chosen[next++].data(), Device{}, experts.bytes());
+    };
+    const std::vector<float> want = golden_logits(tag);
+    Runner exact(model_, runner_options(ComputeType::kF32, 64));
+    exact.set_probe(&record);
+    run_last_rows(exact, golden_ids(tag), 64, want.size());
+    Runner rounded(model_, runner_options(ComputeType::kBf16, 64));
+    rounded.set_probe(&force);
+    const std::vector<float> got = run_last_rows(rounded, golden_ids(tag), 64, want.size());
+    EXPECT_LE(testing::relative_error(got, want), 1e-2);
+  }
+}
+
+TEST_P(CudaEngineTest, BatchEqualsSingle) {
+  Engine engine(model_, options(6));
+  const std::vector<int64_t> lengths = {1, 63, 64, 65, 200, 311};
+  std::vector<Ids> prompts;
+  std::vector<Drawn> drawn(lengths.size());
+  for (size_t i = 0; i < lengths.size(); ++i) {
+    prompts.push_back(random_ids(lengths[i], vocab_, i));
+    engine.submit(make_request(prompts[i], 5 + static_cast<int64_t>(i), drawn[i]));
+  }
+  run_all(engine);
+  for (size_t i = 0; i < prompts.size(); ++i) {
+    SCOPED_TRACE(i);
+    expect_cold(drawn[i], prompts[i]);
+    EXPECT_EQ(drawn[i].reason, FinishReason::kLength);
+  }
+}
+
+TEST_P(CudaEngineTest, ChunkedEqualsWhole) {
+  const Ids prompt = random_ids(400, vocab_);
+  for (const int64_t chunk : {65, 100, 128, 1000}) {
+    SCOPED_TRACE(chunk);
+    Engine engine(model_, options(1, chunk));
+    expect_cold(testing::ask(engine, prompt, 3), prompt);
+  }
+}
+
+TEST_P(CudaEngineTest, CachedEqualsCold) {
+  const Ids whole = random_ids(600, vocab_);
+  for (const int64_t at : {1, 63, 64, 65, 256, 257, 511}) {
+    SCOPED_TRACE(at);
+    Engine engine(model_, options());
+    testing::ask(engine, whole, 2);
+    Ids branch(whole.begin(), whole.begin() + at);
+    const Ids rest = random_ids(90, vocab_, 99);
+    branch.insert(branch.end(), rest.begin(), rest.end());
+    for (int repeat = 0; repeat < 2; ++repeat) {
+      const Drawn drawn = testing::ask(engine, branch, 3);
+      expect_cold(drawn, branch);
+      EXPECT_GE(drawn.usage.cached_tokens, repeat == 0 ? at / 256 * 256 : (at + 89) / 64 * 64);
+    }
+  }
+}
+
+TEST_P(CudaEngineTest, PreemptedEqualsNotPreempted) {
+  EngineOptions o = options(4);
+  o.context_size = 448;
+  const Engine roomy(model_, o);
+  const CacheShape& shape = roomy.cache_shape();
+  const CacheSizes all{.pages = 28, .live = 4, .checkpoints = 4 * 7 / 4 + 4 * 4};
+  const CacheSizes least{.pages = 7, .live = 4, .checkpoints = 1};
+  o.memory_bytes = roomy.memory_bytes() - all.bytes(shape) + least.bytes(shape);
+  Engine engine(model_, o);
+  ASSERT_EQ(engine.stats().pages, 7);  // four sequences want up to 24
+  std::vector<Ids> prompts;
+  std::vector<Drawn> drawn(4);
+  for (size_t i = 0; i < drawn.size(); ++i) {
+    prompts.push_back(random_ids(100 + static_cast<int64_t>(i) * 60, vocab_, i));
+    engine.submit(make_request(prompts[i], 30, drawn[i]));
+  }
+  run_all(engine);
+  EXPECT_GT(engine.stats().preemptions, 0);
+  for (size_t i = 0; i < prompts.size(); ++i) {
+    SCOPED_TRACE(i);
+    expect_cold(drawn[i], prompts[i]);
+  }
+}
+
+TEST_P(CudaEngineTest, AContextIsSavedLoadedAndGoneOnFrom) {
+  const TemporaryFolder folder;
+  const ContextStore store(folder.path());
+  const Ids text = random_ids(500, vocab_);
+  ContextBinding binding;
+  {
+    Engine engine(model_, options(1));
+    binding = context_binding(engine, "model");
+    ContextWriter writer =
+        store.create("a", {.binding = binding,
+                           .backend = engine.backend_name(),
+                           .codec = make_state_codec(model_, StateFormat::kF32, 0),
+                           .metadata = {}});
+    ASSERT_TRUE(append_to_context(engine, writer, nullptr, text, {}).finished);
+  }
+  Engine engine(model_, options(1));
+  const ContextReader reader = store.open_reader("a", binding);
+  EXPECT_EQ(reader.tokens(), text);
+  const LoadedContext loaded(engine, reader, reader.token_count());
+  EXPECT_EQ(loaded.position(), 448);
+  Ids prompt = text;
+  const Ids rest = random_ids(40, vocab_, 5);
+  prompt.insert(prompt.end(), rest.begin(), rest.end());
+  const Drawn drawn = testing::ask(engine, prompt, 4);
+  EXPECT_EQ(drawn.usage.cached_tokens, 448);
+  expect_cold(drawn, prompt);
+}
+
+TEST_P(CudaEngineTest, PagesOfCodesAreSavedAndLoaded) {
+  EngineOptions o = options(1);
+  o.kv_dtype = DType::kI8;
+  const TemporaryFolder folder;
+  const ContextStore store(folder.path());
+  const Ids text = random_ids(320, vocab_);
+  Engine first(model_, o);
+  const ContextBinding binding = context_binding(first, "model");
+  ContextWriter writer = store.create("a", {.binding = binding,
+                                            .backend = first.backend_name(),
+                                            .codec = make_state_codec(model_, StateFormat::kF32, 0),
+                                            .metadata = {}});
+  ASSERT_TRUE(append_to_context(first, writer, nullptr, text, {}).finished);
+  Ids prompt = text;
+  const Ids rest = random_ids(20, vocab_, 5);
+  prompt.insert(prompt.end(), rest.begin(), rest.end());
+  const Drawn kept = testing::ask(first, prompt, 1);
+  Engine second(model_, o);
+  const ContextReader reader = store.open_reader("a", binding);
+  const LoadedContext loaded(second, reader, reader.token_count());
+  const Drawn read = testing::ask(second, prompt, 1);
+  EXPECT_EQ(kept.usage.cached_tokens, 320);
+  EXPECT_EQ(read.usage.cached_tokens, 320);
+  // The same pages and states, the same steps after them: the same bits.
+  EXPECT_EQ(max_difference(read.logits.at(0), kept.logits.at(0)), 0);
+}
+
+TEST_P(CudaEngineTest, PerplexityIsThatOfTheHost) {
+  const Ids ids = random_ids(300, vocab_);
+  RunnerOptions o = runner_options(ComputeType::kF32, 128);
+  Runner device(model_, o);
+  const Model on_host = testing::load_named_model(GetParam().name);
+  o.device = {};
+  Runner host(on_host, o);
+  // A log-likelihood moves by at most twice what a logit does.
+  EXPECT_NEAR(measure_perplexity(device, ids, 128).nats_per_token,
+              measure_perplexity(host, ids, 128).nats_per_token, 2 * kEqualBound);
+}
+
+TEST_P(CudaEngineTest, StepsMayComeFromAnotherThread) {
+  Engine engine(model_, options(1));
+  Drawn drawn;
+  const Ids prompt = random_ids(100, vocab_);
+  {
+    EngineLoop loop(engine);
+    loop.submit(make_request(prompt, 4, drawn));
+    loop.drain();
+  }
+  expect_cold(drawn, prompt);
+}
+
+TEST_P(CudaEngineTest, ABudgetBeyondTheDeviceIsRefused) {
+  EngineOptions o = options(1);
+  o.memory_bytes = int64_t{1} << 50;
+  try {
+    const Engine engine(model_, o);
+    FAIL() << "no error";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.kind(), ErrorKind::kTooLarge) << error.what();
+  }
+}
+
+// Without a size or a budget an engine takes what is free.
+TEST_P(CudaEngineTest, NoBudgetIsWhatIsFree) {
+  EngineOptions o = options(1);
+  o.context_size = 0;
+  const int64_t free = device_free_bytes(cuda_device());
+  const Engine engine(model_, o);
+  EXPECT_LE(engine.memory_bytes(), free);
+  EXPECT_GE(engine.memory_bytes(), free / 2);
+}
+
+INSTANTIATE_TEST_SUITE_P(Models, CudaEngineTest, ::testing::ValuesIn(kCases), [](const auto& info) {
+  std::string name = info.param.name;
+  name.erase(std::remove(name.begin(), name.end(), '-'), name.end());
+  return name;
+});
+
+}  // namespace
+}  // namespace mm
