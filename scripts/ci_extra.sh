@@ -27,7 +27,7 @@ check_cuda() {
     return
   fi
   quietly build/log/cuda.log "cuda build ($nvcc)" \
-    build cuda --target mm_ops_cuda_test mm_model_cuda_test mm_cuda_bench
+    build cuda --target mm_ops_cuda_test mm_model_cuda_test mm_engine_cuda_test minimax mm_cuda_bench
   tools/check_ptxas.py build/cuda
   ctest --preset cuda -L cuda --output-junit "$PWD/build/results/cuda.xml"
 }

@@ -1,25 +1,31 @@
 #!/usr/bin/env bash
-# Checks and times the CUDA backend on a Hopper GPU: parity with the reference, golden models,
-# compute-sanitizer on small shapes, benchmarks. One short table comes last.
-#   scripts/gpu_check.sh [--binaries DIR] [--results DIR] [--no-sanitizer] [BENCH GROUP…]
+# Checks and times the CUDA backend on a Hopper GPU: parity with the reference, golden models, the
+# engine, an answer of the bundled model, compute-sanitizer on small shapes, benchmarks of kernels
+# and of models. One short table comes last.
+#   scripts/gpu_check.sh [--binaries DIR] [--results DIR] [--no-sanitizer] [--only CHECK,CHECK…]
+#                        [--config FILE] [BENCH GROUP…]
 # Builds the cuda preset, or takes the programs from DIR (mm_ops_cuda_test, mm_model_cuda_test,
-# mm_cuda_bench, and beside them lib/ with the shared libraries they were built with): then this
-# machine needs nothing but a driver, the CUDA toolkit and the checkout.
-# Writes DIR/gpu-<device>-<commit>.json (bench/results by default).
+# mm_engine_cuda_test, minimax, mm_cuda_bench, and beside them lib/ with the shared libraries they
+# were built with): then this machine needs nothing but a driver, the CUDA toolkit and the checkout.
+# Checks: ops, models, engine, run, sanitizer, kernels, bench. --config names a config.json for
+# random weights that `minimax bench` times too (../shared/bench/gpu-slice2.json where it exists).
+# Writes DIR/gpu-<device>-<commit>.json and gpu-model-… (bench/results by default).
 set -euo pipefail
 source "$(dirname "$0")/lib.sh"
 
-binaries="" results=bench/results sanitizer=yes groups=()
+binaries="" results=bench/results only=ops,models,engine,run,sanitizer,kernels,bench groups=()
+config=../shared/bench/gpu-slice2.json
+programs=(mm_ops_cuda_test mm_model_cuda_test mm_engine_cuda_test minimax mm_cuda_bench)
 while [ $# -gt 0 ]; do
   case $1 in
-    --binaries | --results)
-      [ $# -ge 2 ] || die "$1 needs a folder"
-      if [ "$1" = --binaries ]; then binaries=$2; else results=$2; fi
+    --binaries | --results | --only | --config)
+      [ $# -ge 2 ] || die "$1 needs a value"
+      declare "${1#--}=$2"
       shift 2
       ;;
-    --no-sanitizer) sanitizer=no && shift ;;
+    --no-sanitizer) only=${only/sanitizer,/} && shift ;;
     lightning | experts | softmax) groups+=("$1") && shift ;;
-    *) die "unknown argument $1: --binaries DIR, --results DIR, --no-sanitizer, lightning, experts, softmax" ;;
+    *) die "unknown argument $1: --binaries DIR, --results DIR, --no-sanitizer, --only CHECKS, --config FILE, lightning, experts, softmax" ;;
   esac
 done
 
@@ -29,12 +35,12 @@ device=$(nvidia-smi --query-gpu=name --format=csv,noheader | head -n 1)
 if [ -z "$binaries" ]; then
   binaries=build/gpu_check
   quietly build/log/gpu_check.log "cuda build" bash -c "cmake --preset cuda &&
-    cmake --build --preset cuda -j $(job_count) --target mm_ops_cuda_test mm_model_cuda_test mm_cuda_bench"
+    cmake --build --preset cuda -j $(job_count) --target ${programs[*]}"
   mkdir -p "$binaries"
-  cp build/cuda/tests/mm_ops_cuda_test build/cuda/tests/mm_model_cuda_test \
+  cp build/cuda/tests/mm_{ops,model,engine}_cuda_test build/cuda/bin/minimax \
     build/cuda/bench/ops/cuda/mm_cuda_bench "$binaries/"
 fi
-for program in mm_ops_cuda_test mm_model_cuda_test mm_cuda_bench; do
+for program in "${programs[@]}"; do
   [ -x "$binaries/$program" ] || die "$binaries/$program is missing or not executable"
 done
 export MINIMAX_SOURCE_DIR=${MINIMAX_SOURCE_DIR:-$PWD}
@@ -43,6 +49,7 @@ mkdir -p "$results" build/log
 
 failed=0
 summary=()
+wanted() { [[ ",$only," == *",$1,"* ]]; }
 # check NAME LOG COMMAND…: one line of the table, from the exit status.
 check() {
   local name=$1 log=$2 begin=$SECONDS verdict=ok
@@ -58,25 +65,79 @@ check() {
 # Small shapes of every hand-written kernel; the whole list would take an hour under the tools.
 small='*Fast*lightning_128*:*Fast*softmax_*128*:*Decoding*:*Uneven*:*Fast*group*:*Linear*bf16'
 
-check "op parity" build/log/gpu_ops.log "$binaries/mm_ops_cuda_test" --gtest_brief=1
-check "golden models" build/log/gpu_models.log "$binaries/mm_model_cuda_test" --gtest_brief=1
-if [ "$sanitizer" = yes ]; then
+# An answer on the device: not empty, computed there, and in f32 the one of the host (the text is
+# greedy, and short enough that no two ids come within the bounds of docs/numerics.md).
+answer() {
+  local prompt="Tell me a story about a dog." flags=(-m models/mini --compute f32 --temp 0 -n 48)
+  "$binaries/minimax" run "${flags[@]}" -p "$prompt" --device cuda -v 2>build/log/gpu_run.err |
+    tee build/log/gpu_run.cuda
+  cat build/log/gpu_run.err
+  grep -q "cuda:0" build/log/gpu_run.err || return 1
+  "$binaries/minimax" run "${flags[@]}" -p "$prompt" --device cpu --quiet >build/log/gpu_run.cpu
+  [ -s build/log/gpu_run.cuda ] && diff build/log/gpu_run.cpu build/log/gpu_run.cuda
+}
+
+# bench_model NAME FLAGS…: minimax bench on the device, its JSON beside the others.
+bench_model() {
+  local name=$1
+  shift
+  "$binaries/minimax" bench --device cuda "$@" --quiet --out "build/log/gpu_model_$name.json"
+}
+
+# keep JSON PREFIX: the results of a bench, named after device and commit.
+keep() {
+  local json=$1 prefix=$2 commit name
+  [ -f "$json" ] || return 0
+  commit=$(sed -n 's/.*"commit": "\(.*\)".*/\1/p' "$json" | head -n 1)
+  name=$prefix-$(tr 'A-Z ' 'a-z-' <<<"$device" | sed 's/^nvidia-//')-$commit.json
+  mv "$json" "$results/$name"
+  summary+=("results: $results/$name")
+}
+
+if wanted ops; then
+  check "op parity" build/log/gpu_ops.log "$binaries/mm_ops_cuda_test" --gtest_brief=1
+fi
+if wanted models; then
+  check "golden models" build/log/gpu_models.log "$binaries/mm_model_cuda_test" --gtest_brief=1
+fi
+if wanted engine; then
+  check "engine" build/log/gpu_engine.log "$binaries/mm_engine_cuda_test" --gtest_brief=1
+fi
+if wanted run; then
+  check "answer of models/mini" build/log/gpu_run.log answer
+fi
+if wanted sanitizer; then
   tool=$(command -v compute-sanitizer || echo /usr/local/cuda/bin/compute-sanitizer)
   [ -x "$tool" ] || die "compute-sanitizer not found: install the CUDA toolkit or use --no-sanitizer"
   for kind in memcheck racecheck; do
     check "compute-sanitizer $kind" "build/log/gpu_$kind.log" "$tool" --tool "$kind" \
       --error-exitcode 1 "$binaries/mm_ops_cuda_test" --gtest_brief=1 --gtest_filter="$small"
   done
+  check "compute-sanitizer engine" build/log/gpu_memcheck_engine.log "$tool" --tool memcheck \
+    --error-exitcode 1 "$binaries/mm_engine_cuda_test" --gtest_brief=1 \
+    --gtest_filter="*HostCache*:*EngineDrawsTheGoldenTokens/tiny*"
 fi
-json=build/log/gpu_bench.json
-check "benchmarks" build/log/gpu_bench.log "$binaries/mm_cuda_bench" --json "$json" "${groups[@]}"
-if [ -f "$json" ]; then
-  commit=$(sed -n 's/.*"commit": "\(.*\)".*/\1/p' "$json")
-  name=gpu-$(tr 'A-Z ' 'a-z-' <<<"$device" | sed 's/^nvidia-//')-$commit.json
-  mv "$json" "$results/$name"
-  summary+=("results: $results/$name")
+tables=()
+if wanted kernels; then
+  json=build/log/gpu_bench.json
+  check "kernels" build/log/gpu_bench.log "$binaries/mm_cuda_bench" --json "$json" "${groups[@]}"
+  tables+=(build/log/gpu_bench.log)
+  keep "$json" gpu
+fi
+if wanted bench; then
+  check "bench of models/mini" build/log/gpu_bench_mini.log bench_model mini -m models/mini \
+    -p 512,2048 -n 64 --prefill-chunk 2048
+  tables+=(build/log/gpu_bench_mini.log)
+  keep build/log/gpu_model_mini.json gpu-mini
+  if [ -f "$config" ]; then
+    # Attention and experts of the full model: what a layer of it takes.
+    check "bench of $(basename "$config")" build/log/gpu_bench_config.log bench_model config \
+      --config "$config" -p 2048,8192 -n 64 --depth 4096 --prefill-chunk 8192 -r 3
+    tables+=(build/log/gpu_bench_config.log)
+    keep build/log/gpu_model_config.json "gpu-$(basename "$config" .json)"
+  fi
 fi
 echo "$device"
-cat build/log/gpu_bench.log
+[ ${#tables[@]} -eq 0 ] || cat "${tables[@]}"
 printf '%s\n' "${summary[@]}"
 exit "$failed"
