@@ -108,20 +108,20 @@ CachePlan make_cache_plan(const Model& model, const EngineOptions& options) {
                      .context_tokens = options.context_size,
                      .sequences = options.max_sequences,
                      .checkpoint_every = options.checkpoint_every};
-  if (options.device.is_host()) {
-    return plan_cache(shape, wishes);
-  }
-  const int64_t free = free_for_cache(options);
-  if (wishes.memory_bytes == 0 && wishes.context_tokens > 0) {
-    const CachePlan full = plan_cache(shape, wishes);
-    if (full.sizes.bytes(shape) + wishes.workspace_bytes <= free) {
-      return full;
+  if (!options.device.is_host()) {
+    const int64_t free = free_for_cache(options);
+    const auto fits = [&](const CachePlan& plan) {
+      return plan.sizes.bytes(shape) + wishes.workspace_bytes <= free;
+    };
+    const bool chosen =
+        wishes.memory_bytes > 0 || (wishes.context_tokens > 0 && fits(plan_cache(shape, wishes)));
+    if (!chosen) {
+      wishes.memory_bytes = free;
     }
   }
-  if (wishes.memory_bytes == 0) {
-    wishes.memory_bytes = free;
-  }
-  return plan_cache(shape, wishes);
+  CachePlan plan = plan_cache(shape, wishes);
+  plan.context_tokens = std::min(plan.context_tokens, kMaxPositions);
+  return plan;
 }
 
 /// FLOPs decide: the linear layers of a token, and per token before it two products of 2·K for each

@@ -234,11 +234,13 @@ TEST_P(CudaEngineTest, CachedEqualsCold) {
 TEST_P(CudaEngineTest, PreemptedEqualsNotPreempted) {
   EngineOptions o = options(4);
   o.context_size = 448;
-  const Engine roomy(model_, o);
-  const CacheShape& shape = roomy.cache_shape();
-  const CacheSizes all{.pages = 28, .live = 4, .checkpoints = 4 * 7 / 4 + 4 * 4};
-  const CacheSizes least{.pages = 7, .live = 4, .checkpoints = 1};
-  o.memory_bytes = roomy.memory_bytes() - all.bytes(shape) + least.bytes(shape);
+  {
+    Engine roomy(model_, o);
+    const CacheStorage& storage = roomy.executor().storage();
+    const CacheSizes least{.pages = 7, .live = 4, .checkpoints = 1};
+    o.memory_bytes = roomy.memory_bytes() - storage.sizes().bytes(storage.shape()) +
+                     least.bytes(storage.shape());
+  }
   Engine engine(model_, o);
   ASSERT_EQ(engine.stats().pages, 7);  // four sequences want up to 24
   std::vector<Ids> prompts;
