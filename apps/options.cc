@@ -32,6 +32,21 @@ std::string upper_snake(std::string name) {
   return name;
 }
 
+/// 0 for "cuda", INDEX for "cuda:INDEX".
+std::optional<int> cuda_index(const std::string& name) {
+  if (name == "cuda") {
+    return 0;
+  }
+  constexpr std::string_view kPrefix = "cuda:";
+  if (name.rfind(kPrefix, 0) != 0) {
+    return std::nullopt;
+  }
+  int index = -1;
+  const char* const end = name.data() + name.size();
+  const auto [rest, code] = std::from_chars(name.data() + kPrefix.size(), end, index);
+  return code == std::errc() && rest == end && index >= 0 ? std::optional(index) : std::nullopt;
+}
+
 /// `name` is one that --kv-dtype accepts, or empty.
 DType kv_dtype_of(const std::string& name, ComputeType compute) {
   if (name == "f32") {
@@ -176,18 +191,13 @@ Device device_of(const ModelFlags& flags) {
   if (name == "auto") {
     return has_cuda_backend(0) ? cuda_device() : Device{};
   }
-  int index = 0;
-  const char* const end = name.data() + name.size();
-  const bool indexed =
-      name.rfind("cuda:", 0) == 0 &&
-      std::from_chars(name.data() + 5, end, index) == std::from_chars_result{end, std::errc()} &&
-      index >= 0;
-  if (name != "cuda" && !indexed) {
+  const std::optional<int> index = cuda_index(name);
+  if (!index) {
     throw UsageError{
         fmt::format("--device is \"{}\", expected auto, cpu, cuda or cuda:INDEX", name)};
   }
-  check_cuda_backend(index);
-  return cuda_device(index);
+  check_cuda_backend(*index);
+  return cuda_device(*index);
 }
 
 RunnerOptions make_runner_options(const ModelFlags& flags) {

@@ -3,6 +3,7 @@
 #include "base/check.h"
 #include "ops/cuda/from_views.h"
 #include "ops/cuda/grouped_gemm_sm90.h"
+#include "ops/cuda/narrow_linear.h"
 #include "ops/cuda/skinny_linear.h"
 
 namespace mm::cuda {
@@ -79,13 +80,22 @@ bool Products::run_fast(const LinearParams& p, const ExpertWeights& weights, cud
   return true;
 }
 
+void Products::run(const LinearParams& p, const ExpertWeights& weights, cudaStream_t stream) {
+  if (run_fast(p, weights, stream))
+    return;
+  if (!options_.plain && prefers_narrow_linear(p) && fits_narrow_linear(p, weights)) {
+    launch_narrow_linear(p, weights, stream);
+  } else {
+    launch_linear(p, weights, stream);
+  }
+}
+
 void Products::linear(const TensorView& x, const Weight& w, const TensorView& out,
                       cudaStream_t stream) {
   const LinearParams params = params_of(x, w, out);
   ExpertWeights weights;
   weights.at[0] = ref_of(w);
-  if (!run_fast(params, weights, stream))
-    launch_linear(params, weights, stream);
+  run(params, weights, stream);
 }
 
 void Products::grouped_linear(const TensorView& x, const TensorView& offsets,
@@ -97,8 +107,7 @@ void Products::grouped_linear(const TensorView& x, const TensorView& offsets,
   params.experts = static_cast<int>(weights.size());
   ExpertWeights refs;
   for (size_t e = 0; e < weights.size(); ++e) refs.at[e] = ref_of(weights[e]);
-  if (!run_fast(params, refs, stream))
-    launch_linear(params, refs, stream);
+  run(params, refs, stream);
 }
 
 }  // namespace mm::cuda

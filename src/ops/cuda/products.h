@@ -36,6 +36,8 @@ class Products {
  private:
   /// Descriptors of a call's weights on the device, made when the call is first seen.
   const void* weight_maps(const ExpertWeights& weights, const LinearParams& params);
+  /// Queues the product on the best kernel that can make it.
+  void run(const LinearParams& params, const ExpertWeights& weights, cudaStream_t stream);
   bool run_fast(const LinearParams& params, const ExpertWeights& weights, cudaStream_t stream);
 
   ProductOptions options_;

@@ -7,6 +7,7 @@
 #include <algorithm>
 
 #include "ops/cuda/check.h"
+#include "ops/cuda/prim/expert_rows.cuh"
 #include "ops/cuda/prim/float.cuh"
 #include "ops/cuda/prim/mma.cuh"
 #include "ops/cuda/prim/reduce.cuh"
@@ -23,34 +24,6 @@ constexpr int kMostTiles = 4;  // of 8 rows of x
 struct Shared {
   float sums[kWarps][kOutputs][8 * kMostTiles + 1];
 };
-
-struct Group {
-  int expert;  // -1: none
-  int64_t first;
-  int rows;
-};
-
-// The `index`-th expert that has rows.
-__device__ Group find_group(const LinearParams& p, int index) {
-  if (p.offsets == nullptr)
-    return {0, 0, static_cast<int>(p.rows)};
-  const int lane = static_cast<int>(threadIdx.x % 32);
-  for (int base = 0; base < p.experts; base += 32) {
-    const int e = base + lane;
-    const int begin = e < p.experts ? p.offsets[e] : 0;
-    const int end = e < p.experts ? p.offsets[e + 1] : 0;
-    unsigned busy = __ballot_sync(kWholeWarp, end > begin);
-    const int count = __popc(busy);
-    if (index < count) {
-      for (int i = 0; i < index; ++i) busy &= busy - 1;
-      const int source = __ffs(static_cast<int>(busy)) - 1;
-      const int first = __shfl_sync(kWholeWarp, begin, source);
-      return {base + source, first, __shfl_sync(kWholeWarp, end, source) - first};
-    }
-    index -= count;
-  }
-  return {-1, 0, 0};
-}
 
 __device__ uint4 load_rows(const bf16* x, int64_t at, bool inside) {
   return inside ? *reinterpret_cast<const uint4*>(x + at) : uint4{};
@@ -110,7 +83,8 @@ template <typename Out>
 __global__ void __launch_bounds__(32 * kWarps)
     skinny_linear_kernel(const LinearParams p, const __grid_constant__ ExpertWeights weights) {
   __shared__ Shared s;
-  const Group group = find_group(p, static_cast<int>(blockIdx.y));
+  const ExpertRows group =
+      find_expert_rows(p.offsets, p.experts, p.rows, static_cast<int>(blockIdx.y));
   if (group.expert < 0)
     return;
   const bf16* w = static_cast<const bf16*>(weights.at[group.expert].data);

@@ -3,6 +3,7 @@
 
 #include "ops/cuda/lightning_decode.h"
 #include "ops/cuda/lightning_prefill_sm90.h"
+#include "ops/cuda/narrow_linear.h"
 #include "ops/cuda/skinny_linear.h"
 #include "ops/cuda/softmax_decode.h"
 #include "ops/cuda/softmax_prefill_sm90.h"
@@ -86,6 +87,25 @@ TEST(SkinnyLinearConfig, IsForFewRowsAnExpert) {
   EXPECT_FALSE(prefers_skinny_linear(params));
   params.shape.kind = WeightKind::kInt8;
   EXPECT_FALSE(fits_skinny_linear(params));
+}
+
+TEST(NarrowLinearConfig, WantsWholeLoadsOfWeights) {
+  LinearParams params;
+  params.x = address(4096);
+  ExpertWeights weights;
+  weights.at[0].data = address(4096);
+  params.shape = {WeightKind::kInt8, 0, 9216, 6144};
+  params.rows = 32;
+  EXPECT_TRUE(fits_narrow_linear(params, weights));
+  EXPECT_TRUE(prefers_narrow_linear(params));
+  params.rows = 33;
+  EXPECT_FALSE(prefers_narrow_linear(params));
+  params.shape.cols = 6152;  // not in groups of 16 codes
+  EXPECT_FALSE(fits_narrow_linear(params, weights));
+  params.shape = {WeightKind::kInt4F32, 32, 9216, 6144};
+  EXPECT_TRUE(fits_narrow_linear(params, weights));
+  weights.at[0].data = address(4100);
+  EXPECT_FALSE(fits_narrow_linear(params, weights));
 }
 
 }  // namespace

@@ -100,6 +100,23 @@ TEST_P(CudaLinearTest, AgreesWithReference) {
   }
 }
 
+// The kernel for few f32 rows sums an output in one order, whoever shares the call.
+TEST_P(CudaLinearTest, ARowDoesNotDependOnTheOthers) {
+  Random random(13);
+  constexpr int64_t kRows = 19;
+  const Stored w(GetParam(), 72, 640, random);
+  const Tensor x = random_tensor(random, DType::kF32, {kRows, 640});
+  const Tensor together(DType::kF32, {kRows, 72});
+  cuda_->linear(x, w.weight, together);
+  for (int64_t row = 0; row < kRows; ++row) {
+    const Tensor alone(DType::kF32, {1, 72});
+    cuda_->linear(x.view().slice(row, row + 1), w.weight, alone);
+    EXPECT_TRUE(std::equal(alone.ptr<float>(), alone.ptr<float>() + 72,
+                           together.view().at(row).ptr<float>()))
+        << "row " << row;
+  }
+}
+
 TEST_P(CudaLinearTest, GroupsAgreeWithReference) {
   Random random(12);
   constexpr int64_t kExperts = 5;
