@@ -44,7 +44,8 @@ for program in "${programs[@]}"; do
   [ -x "$binaries/$program" ] || die "$binaries/$program is missing or not executable"
 done
 export MINIMAX_SOURCE_DIR=${MINIMAX_SOURCE_DIR:-$PWD}
-export LD_LIBRARY_PATH=${LD_LIBRARY_PATH:-}:/usr/local/cuda/lib64
+# The RUNPATH of a program does not reach the libraries of its libraries.
+export LD_LIBRARY_PATH=${LD_LIBRARY_PATH:-}:/usr/local/cuda/lib64:$(cd "$binaries" && pwd)/lib
 mkdir -p "$results" build/log
 
 failed=0
