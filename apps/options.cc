@@ -104,6 +104,12 @@ void add_model_flag(CLI::App& command, std::string& model) {
 void add_compute_flags(CLI::App& command, ModelFlags& flags) {
   command.add_option("--device", flags.device, "Where to compute: auto, cpu, cuda or cuda:INDEX")
       ->type_name("NAME");
+  command
+      .add_option("--cuda-graphs", flags.cuda_graphs,
+                  "On a CUDA device: play decoding steps back from recorded graphs")
+      ->check(CLI::IsMember({"on", "off"}))
+      ->type_name("on|off")
+      ->capture_default_str();
   command.add_option("-t,--threads", flags.threads, "Threads (default: one per core)")
       ->check(CLI::Range(1, 1024))
       ->type_name("N");
@@ -203,6 +209,7 @@ Device device_of(const ModelFlags& flags) {
 RunnerOptions make_runner_options(const ModelFlags& flags) {
   RunnerOptions options;
   options.device = device_of(flags);
+  options.graphs = flags.cuda_graphs == "on";
   options.threads = flags.threads;
   options.compute = flags.compute == "f32" ? ComputeType::kF32 : ComputeType::kBf16;
   options.kv_dtype = kv_dtype_of(flags.kv_dtype, options.compute);
@@ -233,6 +240,7 @@ EngineOptions make_engine_options(const ModelFlags& flags, const CacheFlags& cac
   const RunnerOptions runner = make_runner_options(flags);
   EngineOptions options;
   options.device = runner.device;
+  options.graphs = runner.graphs;
   options.threads = runner.threads;
   options.compute = runner.compute;
   options.kv_dtype = runner.kv_dtype;

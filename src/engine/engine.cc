@@ -81,6 +81,7 @@ EngineOptions checked(EngineOptions options) {
 
 ExecutorOptions executor_options(const EngineOptions& options) {
   return {.device = options.device,
+          .graphs = options.graphs,
           .threads = options.threads,
           .reference = options.reference,
           .compute = options.compute,

@@ -17,6 +17,7 @@ namespace mm {
 
 struct EngineOptions {
   Device device{};         ///< where the model lies and steps run
+  bool graphs = false;     ///< let a device play decoding steps back from records
   int threads = 0;         ///< 0: one per available core
   bool reference = false;  ///< the plain-loop oracle instead of the CPU backend
   ComputeType compute = ComputeType::kBf16;

@@ -18,6 +18,7 @@ namespace mm {
 
 struct ExecutorOptions {
   Device device{};         ///< where weights and cache lie and steps run
+  bool graphs = false;     ///< let a device play decoding steps back from records
   int threads = 0;         ///< 0: one per available core
   bool reference = false;  ///< the plain-loop oracle instead of the CPU backend
   ComputeType compute = ComputeType::kBf16;

@@ -25,6 +25,7 @@ void check_options(const RunnerOptions& options) {
 
 ExecutorOptions executor_options(const RunnerOptions& options) {
   return {.device = options.device,
+          .graphs = options.graphs,
           .threads = options.threads,
           .reference = options.reference,
           .compute = options.compute,

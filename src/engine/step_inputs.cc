@@ -1,6 +1,7 @@
 #include "engine/step_inputs.h"
 
 #include <algorithm>
+#include <bit>
 
 #include "base/check.h"
 
@@ -8,6 +9,13 @@ namespace mm {
 namespace {
 
 constexpr int64_t kAlignment = 64;  // in elements: 256 bytes, what kernels may expect of an array
+
+/// Columns of a block table for `blocks` blocks. A device likes few different widths: work that
+/// depends on it can be played back. The rest is never read.
+int64_t table_width(size_t blocks, Device device) {
+  constexpr size_t kLeast = 8;
+  return static_cast<int64_t>(device.is_host() ? blocks : std::bit_ceil(std::max(blocks, kLeast)));
+}
 
 }  // namespace
 
@@ -19,7 +27,7 @@ StepInputs::StepInputs(const ExecutorOptions& o, int64_t pages)
       starts_(add_field(o.max_sequences)),
       slots_(add_field(o.max_sequences)),
       logit_rows_(add_field(o.max_logit_rows)),
-      block_table_(add_field(o.max_sequences * pages)),
+      block_table_(add_field(o.max_sequences * table_width(static_cast<size_t>(pages), o.device))),
       host_(Tensor::for_copies(DType::kI32, {end_}, device_)) {
   if (!device_.is_host()) {
     there_ = Tensor(DType::kI32, {end_}, device_);
@@ -37,21 +45,21 @@ TensorView StepInputs::view(const Field& field, int64_t size) const {
   return block.slice(field.begin, field.begin + size);
 }
 
-// The table is as wide as the longest sequence of the step; entries past a sequence's own blocks
-// are never read.
+// The table is about as wide as the longest sequence of the step; entries past a sequence's own
+// blocks are never read.
 TensorView StepInputs::write_block_table(std::span<const StepRows> parts) const {
-  size_t width = 0;
+  size_t blocks = 0;
   for (const StepRows& part : parts) {
-    width = std::max(width, part.pages.size());
+    blocks = std::max(blocks, part.pages.size());
   }
+  const int64_t rows = static_cast<int64_t>(parts.size());
+  const int64_t columns = table_width(blocks, device_);
+  MM_CHECK(rows * columns <= block_table_.size, "{} blocks of {} sequences", columns, rows);
   int32_t* row = host(block_table_);
   for (const StepRows& part : parts) {
     std::copy(part.pages.begin(), part.pages.end(), row);
-    row += width;
+    row += columns;
   }
-  const int64_t rows = static_cast<int64_t>(parts.size());
-  const int64_t columns = static_cast<int64_t>(width);
-  MM_CHECK(rows * columns <= block_table_.size, "{} blocks of {} sequences", columns, rows);
   return view(block_table_, rows * columns).reshape({rows, columns});
 }
 

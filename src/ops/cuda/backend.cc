@@ -13,6 +13,7 @@
 #include "ops/cuda/lightning_decode.h"
 #include "ops/cuda/lightning_prefill_sm90.h"
 #include "ops/cuda/products.h"
+#include "ops/cuda/recorder.h"
 #include "ops/cuda/rms_norm.h"
 #include "ops/cuda/rope.h"
 #include "ops/cuda/routing.h"
@@ -66,6 +67,10 @@ class CudaBackend final : public Backend {
   std::string name() const override {
     return fmt::format("cuda:{} ({}{})", options_.device, properties_.name,
                        products_.has_blas() ? ", cuBLASLt" : "");
+  }
+
+  void repeat(uint64_t key, FunctionRef<void()> work) override {
+    recorder_.run(key, workspace_.generation(), stream_, work);
   }
 
  private:
@@ -242,6 +247,7 @@ class CudaBackend final : public Backend {
   cudaStream_t stream_ = nullptr;
   Products products_;
   Workspace workspace_;
+  Recorder recorder_;
 };
 
 }  // namespace

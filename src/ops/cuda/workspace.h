@@ -16,14 +16,20 @@ class Workspace {
   /// At least `bytes` bytes, aligned to 256; the contents are undefined. Growing waits for the
   /// device, because queued kernels may still use the old memory.
   void* reserve(int64_t bytes) {
-    if (bytes > buffer_.size())
+    if (bytes > buffer_.size()) {
       buffer_ = Buffer(bytes, device_);
+      ++generation_;
+    }
     return buffer_.data();
   }
+
+  /// Changes whenever the memory moves.
+  int64_t generation() const { return generation_; }
 
  private:
   Device device_;
   Buffer buffer_;
+  int64_t generation_ = 0;
 };
 
 }  // namespace mm::cuda

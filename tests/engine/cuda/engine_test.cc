@@ -205,6 +205,32 @@ TEST_P(CudaEngineTest, BatchEqualsSingle) {
   }
 }
 
+// The same kernels with the same arguments: the same bits. Tables of 8 and of 16 blocks, batches
+// that shrink, prompts between decodes.
+TEST_P(CudaEngineTest, GraphsEqualCalls) {
+  for (const ComputeType compute : {ComputeType::kF32, ComputeType::kBf16}) {
+    std::vector<std::vector<Drawn>> drawn(2, std::vector<Drawn>(4));
+    for (const bool graphs : {false, true}) {
+      EngineOptions o = options(3);
+      o.compute = compute;
+      o.kv_dtype = to_dtype(compute);
+      o.graphs = graphs;
+      Engine engine(model_, o);
+      for (size_t i = 0; i < drawn[0].size(); ++i) {
+        engine.submit(make_request(random_ids(470 + static_cast<int64_t>(i) * 13, vocab_, i),
+                                   50 - static_cast<int64_t>(i) * 9, drawn[graphs ? 1 : 0][i]));
+      }
+      run_all(engine);
+    }
+    for (size_t i = 0; i < drawn[0].size(); ++i) {
+      SCOPED_TRACE(i);
+      EXPECT_EQ(drawn[1][i].error, "");
+      EXPECT_EQ(drawn[1][i].ids, drawn[0][i].ids);
+      EXPECT_TRUE(drawn[1][i].logits == drawn[0][i].logits);
+    }
+  }
+}
+
 TEST_P(CudaEngineTest, ChunkedEqualsWhole) {
   const Ids prompt = random_ids(400, vocab_);
   for (const int64_t chunk : {65, 100, 128, 1000}) {
