@@ -7,6 +7,7 @@
 #include "ops/cpu/backend.h"
 #include "ops/cuda/backend.h"
 #include "ops/reference/backend.h"
+#include "ops/repeater.h"
 
 namespace mm {
 namespace {
@@ -66,6 +67,7 @@ struct Executor::Impl {
   ExecutorOptions options;
   ThreadPool pool;
   std::unique_ptr<Backend> backend;
+  Repeater* repeater;  // the backend, if it can repeat and is asked to
   Activations activations;
   CacheStorage storage;
   CacheViews views;
@@ -79,6 +81,7 @@ struct Executor::Impl {
         options(o),
         pool(o.threads == 0 ? available_cores() : o.threads),
         backend(make_backend(o, pool)),
+        repeater(o.graphs ? dynamic_cast<Repeater*>(backend.get()) : nullptr),
         activations(m.config, o.compute, o.max_rows, o.max_logit_rows, o.device),
         storage(shape, sizes, o.device),
         views(cache_views(storage)),
@@ -94,12 +97,13 @@ struct Executor::Impl {
   TensorView forward_or_repeat(const Batch& batch) {
     const int64_t rows = batch.ids.dim(0);
     const int64_t wanted = batch.logit_rows.dim(0);
-    if (!options.graphs || probe != nullptr || rows != batch.rows.starts.dim(0) || rows != wanted) {
+    const bool decodes = rows == batch.rows.starts.dim(0) && rows == wanted;
+    if (repeater == nullptr || probe != nullptr || !decodes) {
       return forward(model, *backend, batch, views, activations, probe);
     }
     const auto key =
         static_cast<uint64_t>(rows) << 32 | static_cast<uint64_t>(views.block_table.dim(1));
-    backend->repeat(key, [&] { forward(model, *backend, batch, views, activations); });
+    repeater->repeat(key, [&] { forward(model, *backend, batch, views, activations); });
     return activations.logits.view().slice(0, wanted);
   }
 

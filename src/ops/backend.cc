@@ -4,10 +4,6 @@
 
 namespace mm {
 
-void Backend::repeat(uint64_t, FunctionRef<void()> work) {
-  work();
-}
-
 void Backend::embed(const TensorView& ids, const Weight& table, const TensorView& out) {
   if (contracts::embed(ids, table, out))
     do_embed(ids, table, out);

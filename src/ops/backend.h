@@ -13,7 +13,6 @@
 #include <span>
 #include <string>
 
-#include "base/function_ref.h"
 #include "tensor/quant.h"
 #include "tensor/tensor.h"
 
@@ -97,11 +96,6 @@ class Backend {
 
   /// Name of the implementation in use, e.g. "cpu (avx2, 2 threads)".
   virtual std::string name() const = 0;
-
-  /// Calls `work`, which calls verbs of this backend, with the same arguments whenever `key` is the
-  /// same. A backend may record what it queues and later play that back instead: between calls only
-  /// what lies in the memory of the arguments may change.
-  virtual void repeat(uint64_t key, FunctionRef<void()> work);
 
   /// out[t] = float(table[ids[t]]). ids i32 [T]; table [V, D]; out f32 [T, D].
   void embed(const TensorView& ids, const Weight& table, const TensorView& out);

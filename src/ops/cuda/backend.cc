@@ -22,6 +22,7 @@
 #include "ops/cuda/softmax_prefill_sm90.h"
 #include "ops/cuda/store_kv.h"
 #include "ops/cuda/workspace.h"
+#include "ops/repeater.h"
 
 namespace mm {
 namespace {
@@ -48,7 +49,7 @@ cudaDeviceProp usable_device(int index) {
   return properties;
 }
 
-class CudaBackend final : public Backend {
+class CudaBackend final : public Backend, public Repeater {
  public:
   explicit CudaBackend(const CudaOptions& options)
       : options_(options),
