@@ -207,6 +207,8 @@ Json flags_json(const Flags& flags, const RunnerOptions& options, int threads) {
   return {{"model", flags.config.empty() ? flags.model.model : ""},
           {"config", flags.config},
           {"format", flags.config.empty() ? "" : flags.random.format},
+          {"device", flags.model.device},
+          {"cuda_graphs", flags.model.cuda_graphs},
           {"threads", threads},
           {"compute", flags.model.compute},
           {"kv_dtype", to_string(options.kv_dtype)},

@@ -119,6 +119,21 @@ if wanted sanitizer; then
     --gtest_filter="*HostCache*:*EngineDrawsTheGoldenTokens/tiny*"
 fi
 tables=()
+# bench_models GRAPHS: the bundled model, and random weights of the shape of $config.
+bench_models() {
+  local graphs=$1 log=build/log/gpu_bench_mini_$1.log
+  check "models/mini, graphs $graphs" "$log" bench_model mini --cuda-graphs "$graphs" \
+    -m models/mini -p 512,2048 -n 64 --prefill-chunk 2048
+  tables+=("$log")
+  keep build/log/gpu_model_mini.json "gpu-mini-graphs-$graphs"
+  [ -f "$config" ] || return 0
+  log=build/log/gpu_bench_config_$graphs.log
+  check "$(basename "$config"), graphs $graphs" "$log" bench_model config \
+    --cuda-graphs "$graphs" --config "$config" -p 2048,8192 -n 64 --depth 4096 \
+    --prefill-chunk 8192 -r 3
+  tables+=("$log")
+  keep build/log/gpu_model_config.json "gpu-$(basename "$config" .json)-graphs-$graphs"
+}
 if wanted kernels; then
   json=build/log/gpu_bench.json
   check "kernels" build/log/gpu_bench.log "$binaries/mm_cuda_bench" --json "$json" "${groups[@]}"
@@ -126,17 +141,9 @@ if wanted kernels; then
   keep "$json" gpu
 fi
 if wanted bench; then
-  check "bench of models/mini" build/log/gpu_bench_mini.log bench_model mini -m models/mini \
-    -p 512,2048 -n 64 --prefill-chunk 2048
-  tables+=(build/log/gpu_bench_mini.log)
-  keep build/log/gpu_model_mini.json gpu-mini
-  if [ -f "$config" ]; then
-    # Attention and experts of the full model: what a layer of it takes.
-    check "bench of $(basename "$config")" build/log/gpu_bench_config.log bench_model config \
-      --config "$config" -p 2048,8192 -n 64 --depth 4096 --prefill-chunk 8192 -r 3
-    tables+=(build/log/gpu_bench_config.log)
-    keep build/log/gpu_model_config.json "gpu-$(basename "$config" .json)"
-  fi
+  for graphs in off on; do
+    bench_models "$graphs"
+  done
 fi
 echo "$device"
 [ ${#tables[@]} -eq 0 ] || cat "${tables[@]}"
