@@ -272,8 +272,8 @@ TEST_P(CudaEngineTest, PreemptedEqualsNotPreempted) {
   std::vector<Ids> prompts;
   std::vector<Drawn> drawn(4);
   for (size_t i = 0; i < drawn.size(); ++i) {
-    prompts.push_back(random_ids(100 + static_cast<int64_t>(i) * 60, vocab_, i));
-    engine.submit(make_request(prompts[i], 30, drawn[i]));
+    prompts.push_back(random_ids(50 + static_cast<int64_t>(i), vocab_, i));
+    engine.submit(make_request(prompts[i], 380, drawn[i]));
   }
   run_all(engine);
   EXPECT_GT(engine.stats().preemptions, 0);
