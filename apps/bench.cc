@@ -296,7 +296,7 @@ Command make_bench_command(CLI::App& parent) {
                   "Instead of --model: random weights in the shape of this config.json")
       ->type_name("FILE");
   app->add_option("--format", flags->random.format, "Format of random weights")
-      ->check(CLI::IsMember({"bf16", "f32", "int8", "int4"}))
+      ->check(CLI::IsMember({"bf16", "f32", "int8", "fp8", "int4"}))
       ->capture_default_str();
   app->add_option("--group-size", flags->random.group_size, "Columns per scale of int4")
       ->check(CLI::IsMember({32, 64, 128}))

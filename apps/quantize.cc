@@ -146,7 +146,7 @@ Command make_quantize_command(CLI::App& parent) {
   app->add_option("IN", flags->in, "Model folder in float")->required()->type_name("DIR");
   app->add_option("OUT", flags->out, "Folder to write")->required()->type_name("DIR");
   app->add_option("--format", flags->options.format, "Format of matrices")
-      ->check(CLI::IsMember({"int8", "int4"}))
+      ->check(CLI::IsMember({"int8", "fp8", "int4"}))
       ->capture_default_str();
   app->add_option("--group-size", flags->options.group_size, "Columns per scale of int4")
       ->check(CLI::IsMember({32, 64, 128}))

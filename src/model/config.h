@@ -56,7 +56,7 @@ struct ModelConfig {
   int64_t kv_size() const { return int64_t{num_kv_heads} * head_size; }      ///< G·K
 };
 
-/// How weights are packed, from `quantization_config`; per-tensor truth is the tensors themselves.
+/// How weights are coded, from `quantization_config`; per-tensor truth is the tensors themselves.
 struct QuantizationConfig {
   std::string method;  ///< empty: not quantised
   int bits = 0;

@@ -9,8 +9,8 @@ namespace mm {
 namespace {
 
 constexpr const char* kReads =
-    "this engine reads compressed-tensors weights as symmetric int8 per channel (int-quantized) "
-    "or int4 in groups of 32, 64 or 128 (pack-quantized)";
+    "this engine reads compressed-tensors weights as symmetric int8 per channel (int-quantized), "
+    "e4m3 per channel (float-quantized) or int4 in groups of 32, 64 or 128 (pack-quantized)";
 
 [[noreturn]] void unsupported(const std::string& what, std::string_view found) {
   raise(ErrorKind::kUnsupported, "{} {}: {}", what, found, kReads);
@@ -40,12 +40,14 @@ void refuse_if_set(const JsonView& object, std::string_view key, const std::stri
 struct Scheme {
   int bits = 0;
   int group_size = 0;
+  bool fp8 = false;
 };
 
 Scheme read_scheme(const JsonView& weights, const std::string& where) {
   const std::string type = string_or(weights, "type", where, "int");
-  if (type != "int")
+  if (type != "int" && type != "float")
     unsupported(where + ".type", type);
+  const bool fp8 = type == "float";
   const std::optional<JsonView> symmetric = present(weights, "symmetric");
   if (symmetric && !symmetric->as_bool(where + ".symmetric"))
     unsupported(where + ".symmetric", "false");
@@ -60,29 +62,46 @@ Scheme read_scheme(const JsonView& weights, const std::string& where) {
   const std::optional<JsonView> group = present(weights, "group_size");
   const int64_t group_size = group ? group->as_int(where + ".group_size") : 0;
   if (count == 8 && strategy == "channel" && group_size <= 0)
-    return {8, 0};
-  if (count == 4 && (strategy == "group" || strategy.empty()) &&
+    return {8, 0, fp8};
+  if (!fp8 && count == 4 && (strategy == "group" || strategy.empty()) &&
       (group_size == 32 || group_size == 64 || group_size == 128))
     return {4, static_cast<int>(group_size)};
-  unsupported(where, fmt::format("with num_bits {}, strategy {} and group_size {}", count,
-                                 strategy.empty() ? "null" : strategy, group_size));
+  unsupported(where, fmt::format("with type {}, num_bits {}, strategy {} and group_size {}", type,
+                                 count, strategy.empty() ? "null" : strategy, group_size));
 }
 
 void check_format(const std::string& format, const Scheme& scheme, const std::string& where) {
-  const bool fits = (scheme.bits == 8 && format == "int-quantized") ||
+  const bool fits = (scheme.fp8 && format == "float-quantized") ||
+                    (scheme.bits == 8 && !scheme.fp8 && format == "int-quantized") ||
                     (scheme.bits == 4 && format == "pack-quantized") ||
                     format == "mixed-precision" || format.empty();
   if (!fits)
     unsupported(where + ".format", format);
 }
 
+// Activations of fp8 weights: e4m3, with a scale per token that is found while computing.
+void check_dynamic_fp8(const JsonView& activations, const std::string& where) {
+  const std::optional<JsonView> bits = present(activations, "num_bits");
+  const std::optional<JsonView> dynamic = present(activations, "dynamic");
+  const bool fits = bits && bits->as_int(where + ".num_bits") == 8 &&
+                    string_or(activations, "type", where, "") == "float" &&
+                    string_or(activations, "strategy", where, "") == "token" && dynamic &&
+                    dynamic->as_bool(where + ".dynamic");
+  if (!fits)
+    unsupported(where, activations.dump());
+}
+
 Scheme read_group(const JsonView& group, const std::string& format, const std::string& where) {
-  refuse_if_set(group, "input_activations", where);
   refuse_if_set(group, "output_activations", where);
   const std::optional<JsonView> weights = present(group, "weights");
   if (!weights)
     bad_input("{}.weights is missing", where);
   const Scheme scheme = read_scheme(*weights, where + ".weights");
+  const std::optional<JsonView> inputs = present(group, "input_activations");
+  if (inputs && scheme.fp8)
+    check_dynamic_fp8(*inputs, where + ".input_activations");
+  else
+    refuse_if_set(group, "input_activations", where);
   check_format(string_or(group, "format", where, format), scheme, where);
   return scheme;
 }

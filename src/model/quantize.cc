@@ -53,6 +53,9 @@ std::vector<TensorSpec> specs_of(const Item& item, int group_size) {
     case QuantFormat::kInt8Channel:
       return {{base + ".weight", DType::kI8, {rows, cols}},
               {base + ".weight_scale", DType::kF32, {rows, 1}}};
+    case QuantFormat::kFp8Channel:
+      return {{base + ".weight", DType::kF8E4M3, {rows, cols}},
+              {base + ".weight_scale", DType::kF32, {rows, 1}}};
     case QuantFormat::kInt4Group:
       return {{base + ".weight_packed", DType::kI32, {rows, cols / 8}},
               {base + ".weight_scale", DType::kBf16, {rows, cols / group_size}},
@@ -129,6 +132,8 @@ Item Quantizer::plan(const WeightSlot& slot) {
       item.format = QuantFormat::kInt8Channel;
   } else if (options_.format == "int8") {
     item.format = QuantFormat::kInt8Channel;
+  } else if (options_.format == "fp8") {
+    item.format = QuantFormat::kFp8Channel;
   } else if (slot.cols % options_.group_size == 0) {
     item.format = QuantFormat::kInt4Group;
   } else {
@@ -192,10 +197,10 @@ void Quantizer::write_shard(const std::string& path, size_t shard) {
 
 void Quantizer::account(const Item& item, const QuantizeError& error) {
   const std::string name = to_string(item.slot.row->kind);
-  const std::string format =
-      item.format == QuantFormat::kInt4Group     ? fmt::format("int4 g{}", options_.group_size)
-      : item.format == QuantFormat::kInt8Channel ? "int8"
-                                                 : to_string(item.source.dtype);
+  const std::string format = item.format == QuantFormat::kNone ? to_string(item.source.dtype)
+                             : item.format == QuantFormat::kInt4Group
+                                 ? fmt::format("int4 g{}", options_.group_size)
+                                 : to_string(item.format);
   size_t at = 0;
   while (at < classes_.size() && (classes_[at].name != name || classes_[at].format != format)) ++at;
   if (at == classes_.size()) {
@@ -267,8 +272,8 @@ QuantizeReport Quantizer::write(const std::string& folder) {
 }
 
 void check_options(const QuantizeOptions& options) {
-  if (options.format != "int8" && options.format != "int4")
-    bad_input("format {}, expected int8 or int4", options.format);
+  if (options.format != "int8" && options.format != "fp8" && options.format != "int4")
+    bad_input("format {}, expected int8, fp8 or int4", options.format);
   const int group = options.group_size;
   if (options.format == "int4" && group != 32 && group != 64 && group != 128)
     bad_input("group size {}, expected 32, 64 or 128", group);

@@ -1,4 +1,4 @@
-/// From a checkpoint in float to one in int8 or int4, tensor by tensor.
+/// From a checkpoint in float to one in int8, fp8 or int4, tensor by tensor.
 #pragma once
 
 #include <cstdint>
@@ -13,9 +13,9 @@ namespace mm {
 /// How to quantise. Attention and expert matrices are quantised; norms and routers stay as stored;
 /// embedding and head too unless asked for.
 struct QuantizeOptions {
-  std::string format = "int8";          ///< "int8": per output channel; "int4": in groups
-  int group_size = 128;                 ///< int4: 32, 64 or 128 columns per scale
-  bool quantize_embeddings = false;     ///< embedding and head as int8 per row, in both formats
+  std::string format = "int8";  ///< "int8", "fp8" (e4m3): per output channel; "int4": in groups
+  int group_size = 128;         ///< int4: 32, 64 or 128 columns per scale
+  bool quantize_embeddings = false;     ///< embedding and head as int8 per row, in all formats
   int64_t shard_bytes = 4'000'000'000;  ///< larger outputs are split
   std::function<void(int64_t done, int64_t total)> progress = {};  ///< bytes read; may be empty
 };
@@ -23,7 +23,7 @@ struct QuantizeOptions {
 /// What became of the weights of one kind.
 struct QuantizeClass {
   std::string name;    ///< "experts", "attention", …
-  std::string format;  ///< "int8", "int4 g128", or the stored type when kept
+  std::string format;  ///< "int8", "fp8", "int4 g128", or the stored type when kept
   int64_t tensors = 0;
   int64_t bytes_before = 0;
   int64_t bytes_after = 0;  ///< scales included

@@ -8,6 +8,11 @@ Json int8_scheme() {
           {"strategy", "channel"}, {"group_size", nullptr}, {"dynamic", false}};
 }
 
+Json fp8_scheme(const std::string& strategy, bool dynamic) {
+  return {{"num_bits", 8},        {"type", "float"},       {"symmetric", true},
+          {"strategy", strategy}, {"group_size", nullptr}, {"dynamic", dynamic}};
+}
+
 Json int4_scheme(int group_size) {
   return {{"num_bits", 4},
           {"type", "int"},
@@ -34,12 +39,20 @@ std::string module_of(const std::string& tensor) {
 
 Json quantization_config(const QuantizeOptions& options, const std::vector<std::string>& kept) {
   const bool int8 = options.format == "int8";
-  const std::string format = int8 ? "int-quantized" : "pack-quantized";
+  const bool fp8 = options.format == "fp8";
+  const std::string format = int8 ? "int-quantized" : fp8 ? "float-quantized" : "pack-quantized";
   Json groups = Json::object();
   Json linear = Json::array({"Linear"});
   if (int8 && options.quantize_embeddings)
     linear.push_back("Embedding");
-  groups["group_0"] = group(linear, int8 ? int8_scheme() : int4_scheme(options.group_size), format);
+  groups["group_0"] = group(linear,
+                            int8  ? int8_scheme()
+                            : fp8 ? fp8_scheme("channel", false)
+                                  : int4_scheme(options.group_size),
+                            format);
+  // Engines with fp8 products may round activations as well, with a scale per token.
+  if (fp8)
+    groups["group_0"]["input_activations"] = fp8_scheme("token", true);
   const bool mixed = !int8 && options.quantize_embeddings;
   if (mixed)
     groups["group_1"] =

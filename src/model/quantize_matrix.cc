@@ -25,6 +25,8 @@ void check_finite(const MatrixEncoder& encoder, int64_t row, const std::vector<f
 void encode(const std::vector<float>& values, const Weight& out) {
   if (out.format == QuantFormat::kInt8Channel) {
     *out.scales.ptr<float>() = encode_int8_row(values, out.data.ptr<int8_t>());
+  } else if (out.format == QuantFormat::kFp8Channel) {
+    *out.scales.ptr<float>() = encode_fp8_row(values, out.data.ptr<Float8E4M3>());
   } else {
     encode_int4_row(values, out.group_size, out.data.ptr<int32_t>(), out.scales.ptr<BFloat16>());
   }
@@ -52,12 +54,13 @@ struct Slice {
 
   Slice(const MatrixEncoder& encoder, int64_t rows) {
     const int64_t cols = encoder.source.dim(1);
-    if (encoder.format == QuantFormat::kInt8Channel) {
-      data = Tensor(DType::kI8, {rows, cols});
-      scales = Tensor(DType::kF32, {rows, 1});
-    } else {
+    if (encoder.format == QuantFormat::kInt4Group) {
       data = Tensor(DType::kI32, {rows, cols / 8});
       scales = Tensor(DType::kBf16, {rows, cols / encoder.group_size});
+    } else {
+      const bool int8 = encoder.format == QuantFormat::kInt8Channel;
+      data = Tensor(int8 ? DType::kI8 : DType::kF8E4M3, {rows, cols});
+      scales = Tensor(DType::kF32, {rows, 1});
     }
     weight.data = data.view();
     weight.scales = scales.view();

@@ -22,7 +22,7 @@ struct QuantizeError {
 /// A float matrix and the format it is to have.
 struct MatrixEncoder {
   TensorView source;                               ///< f32, bf16 or f16 [N, K], contiguous
-  QuantFormat format = QuantFormat::kInt8Channel;  ///< int8 or int4
+  QuantFormat format = QuantFormat::kInt8Channel;  ///< int8, fp8 or int4
   int group_size = 0;                              ///< int4 only
   std::string name;                                ///< for errors
 

@@ -60,6 +60,10 @@ void fill_words(T* out, int64_t count, uint64_t seed, const Make& make) {
   }
 }
 
+bool is_quantised(const std::string& format) {
+  return format == "int8" || format == "fp8" || format == "int4";
+}
+
 /// Allocates and fills the weights of one model.
 class RandomFiller {
  public:
@@ -89,7 +93,7 @@ class RandomFiller {
   }
 
   std::string format_of(const WeightSlot& slot) const {
-    const bool quantised = options_.format == "int8" || options_.format == "int4";
+    const bool quantised = is_quantised(options_.format);
     if (slot.row->kind == WeightClass::kRouter)
       return "f32";  // as the published checkpoints store it
     if (slot.row->kind == WeightClass::kEmbedding || slot.row->kind == WeightClass::kHead) {
@@ -102,6 +106,8 @@ class RandomFiller {
   Weight make_matrix(const WeightSlot& slot, const std::string& format) {
     if (format == "int8")
       return make_int8(slot);
+    if (format == "fp8")
+      return make_fp8(slot);
     if (format == "int4")
       return make_int4(slot);
     const double width = half_width(slot.cols);
@@ -127,6 +133,20 @@ class RandomFiller {
                [](int8_t q) { return q == -128 ? int8_t{0} : q; });
     std::fill_n(weight.scales.ptr<float>(), slot.rows,
                 static_cast<float>(half_width(slot.cols) / 127));
+    return weight;
+  }
+
+  Weight make_fp8(const WeightSlot& slot) {
+    Weight weight;
+    weight.data = allocate(DType::kF8E4M3, slot.rows, slot.cols);
+    weight.scales = allocate(DType::kF32, slot.rows, 1);
+    weight.format = QuantFormat::kFp8Channel;
+    weight.rows = slot.rows;
+    weight.cols = slot.cols;
+    constexpr double kLargest = 448;
+    fill_floats(weight.data.ptr<Float8E4M3>(), weight.data.numel(), kLargest, seed_);
+    std::fill_n(weight.scales.ptr<float>(), slot.rows,
+                static_cast<float>(half_width(slot.cols) / kLargest));
     return weight;
   }
 
@@ -157,8 +177,8 @@ class RandomFiller {
 
 void check_options(const RandomModelOptions& options) {
   const std::string& format = options.format;
-  if (format != "bf16" && format != "f32" && format != "int8" && format != "int4")
-    bad_input("format {}, expected bf16, f32, int8 or int4", format);
+  if (format != "bf16" && format != "f32" && !is_quantised(format))
+    bad_input("format {}, expected bf16, f32, int8, fp8 or int4", format);
   const int group = options.group_size;
   if (format == "int4" && group != 32 && group != 64 && group != 128)
     bad_input("group size {}, expected 32, 64 or 128", group);
@@ -171,9 +191,9 @@ void check_memory(const ModelConfig& config, const RandomModelOptions& options) 
   for (const WeightSlot& slot : weight_slots(config))
     parameters += static_cast<double>(slot.parameters());
   const double width = options.format == "f32"    ? 4
-                       : options.format == "int8" ? 1
+                       : options.format == "bf16" ? 2
                        : options.format == "int4" ? 0.5
-                                                  : 2;
+                                                  : 1;
   const double machine =
       static_cast<double>(::sysconf(_SC_PHYS_PAGES)) * static_cast<double>(::sysconf(_SC_PAGESIZE));
   if (parameters * width > machine)
@@ -189,9 +209,9 @@ Model make_random_model(const ModelConfig& config, const RandomModelOptions& opt
   check_options(options);
   check_memory(config, options);
   Model model = make_empty_model(config);
-  if (options.format == "int8" || options.format == "int4")
-    model.quantization = {"compressed-tensors", options.format == "int8" ? 8 : 4,
-                          options.format == "int8" ? 0 : options.group_size};
+  if (is_quantised(options.format))
+    model.quantization = {"compressed-tensors", options.format == "int4" ? 4 : 8,
+                          options.format == "int4" ? options.group_size : 0};
   RandomFiller filler(model, options);
   for (const WeightSlot& slot : weight_slots(config)) filler.fill(slot);
   if (config.tied_embeddings)

@@ -57,6 +57,8 @@ std::string format_name(const Weight& weight) {
       return to_string(weight.data.dtype);
     case QuantFormat::kInt8Channel:
       return "int8";
+    case QuantFormat::kFp8Channel:
+      return "fp8";
     case QuantFormat::kInt4Group:
       return "int4 g" + std::to_string(weight.group_size);
   }

@@ -55,7 +55,7 @@ class WeightLoader {
   Tensor load_vector(const WeightSlot& slot);
   Weight load_matrix(const WeightSlot& slot);
   Weight load_dense(const WeightSlot& slot, const Entry& entry);
-  Weight load_int8(const WeightSlot& slot, const Entry& entry, const Entry& scale);
+  Weight load_channels(const WeightSlot& slot, const Entry& entry, const Entry& scale);
   Weight load_int4(const WeightSlot& slot, const Entry& packed, const std::string& base);
   Weight load_packed_experts(const WeightSlot& slot, const Entry& entry);
   void check_stored_shape(const Entry& entry, const WeightSlot& slot);
@@ -120,17 +120,20 @@ TensorView WeightLoader::scales_of(const Entry& entry, bool accept_bf16) {
   return copy->view();
 }
 
-Weight WeightLoader::load_int8(const WeightSlot& slot, const Entry& entry, const Entry& scale) {
+// int8 or fp8: codes with one scale per output channel.
+Weight WeightLoader::load_channels(const WeightSlot& slot, const Entry& entry, const Entry& scale) {
   const TensorView& view = entry.tensor->view;
-  if (view.dtype != DType::kI8 || !has_shape(view, {slot.rows, slot.cols}))
-    wrong_tensor(entry, "I8 " + slot.expected_shape() + " beside its " + scale.tensor->name);
+  const bool fp8 = view.dtype == DType::kF8E4M3;
+  if ((view.dtype != DType::kI8 && !fp8) || !has_shape(view, {slot.rows, slot.cols}))
+    wrong_tensor(entry,
+                 "I8 or F8_E4M3 " + slot.expected_shape() + " beside its " + scale.tensor->name);
   const TensorView& scales = scale.tensor->view;
   if (!is_float(scales.dtype) || !has_shape(scales, {slot.rows, 1}))
     wrong_tensor(scale, fmt::format("F32, BF16 or F16 [{}, 1]", slot.rows));
   Weight weight;
   weight.data = view;
   weight.scales = scales_of(scale, false);
-  weight.format = QuantFormat::kInt8Channel;
+  weight.format = fp8 ? QuantFormat::kFp8Channel : QuantFormat::kInt8Channel;
   weight.rows = slot.rows;
   weight.cols = slot.cols;
   return weight;
@@ -209,7 +212,7 @@ Weight WeightLoader::load_matrix(const WeightSlot& slot) {
   const Entry* scale =
       plain != nullptr && slot.row->quantisable ? take(base + ".weight_scale") : nullptr;
   if (scale != nullptr)
-    return load_int8(slot, *plain, *scale);
+    return load_channels(slot, *plain, *scale);
   return load_dense(slot, take_required(name, "F32, BF16 or F16 " + slot.expected_shape()));
 }
 

@@ -19,7 +19,7 @@ ConfigFile read_config_file(const std::string& folder);
 Model load_model(const std::string& folder);
 
 /// A model of this shape with reproducible random weights (bench, tests). `format` is "bf16",
-/// "f32", "int8" or "int4"; embeddings and head are bf16 unless quantize_embeddings.
+/// "f32", "int8", "fp8" or "int4"; embeddings and head are bf16 unless quantize_embeddings.
 struct RandomModelOptions {
   std::string format = "bf16";
   int group_size = 128;

@@ -44,6 +44,11 @@ void match_weight(ShapeMatcher& match, const Weight& w, char rows, char cols) {
       packed("data", w.data, DTypeSet::kI8, "N K");
       packed("scales", w.scales, kF32, "N 1");
       return;
+    case QuantFormat::kFp8Channel:
+      packed.bind("cols", 'K', w.cols);
+      packed("data", w.data, DTypeSet::kF8, "N K");
+      packed("scales", w.scales, kF32, "N 1");
+      return;
     case QuantFormat::kInt4Group:
       match.require(w.group_size > 0 && w.group_size % 8 == 0 && w.cols % w.group_size == 0,
                     "the columns of an int4 weight are not a whole number of groups");

@@ -8,6 +8,8 @@ const char* to_string(QuantFormat format) {
       return "none";
     case QuantFormat::kInt8Channel:
       return "int8";
+    case QuantFormat::kFp8Channel:
+      return "fp8";
     case QuantFormat::kInt4Group:
       return "int4";
   }

@@ -10,11 +10,12 @@ namespace mm {
 enum class QuantFormat : uint8_t {
   kNone,         ///< data [N, K] in bf16, f16 or f32
   kInt8Channel,  ///< data i8 [N, K]; scales f32 [N, 1]; w = scale[n] · q
+  kFp8Channel,   ///< data f8e4m3 [N, K]; scales f32 [N, 1]; w = scale[n] · q
   kInt4Group,    ///< data i32 [N, K/8]: element k is bits 4·(k mod 8) of word k/8, stored q + 8;
                  ///< scales bf16 or f32 [N, K/group_size]; w = scale[n][k/group] · q, q in [-8, 7]
 };
 
-/// "none", "int8", "int4".
+/// "none", "int8", "fp8", "int4".
 const char* to_string(QuantFormat format);
 
 /// A matrix of weights as stored, used in products as y = x Wᵀ: `rows` outputs, `cols` inputs.

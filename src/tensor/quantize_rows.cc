@@ -105,6 +105,17 @@ float encode_int8_row(std::span<const float> row, int8_t* q) {
   return scale;
 }
 
+float encode_fp8_row(std::span<const float> row, Float8E4M3* q) {
+  constexpr float kLargest = 448;
+  const float scale = largest(row) / kLargest;
+  if (!(scale > 0)) {
+    std::fill_n(q, row.size(), Float8E4M3{0});
+    return 1;
+  }
+  for (size_t i = 0; i < row.size(); ++i) q[i] = to_float8_e4m3(row[i] / scale);
+  return scale;
+}
+
 void encode_int4_row(std::span<const float> row, int group_size, int32_t* words, BFloat16* scales) {
   const size_t size = static_cast<size_t>(group_size);
   MM_CHECK(size % 8 == 0 && size <= kMaxGroup && row.size() % size == 0, "{} in groups of {}",

@@ -14,6 +14,10 @@ namespace mm {
 /// Source: the published W8A16 rule (docs/model.md §7).
 float encode_int8_row(std::span<const float> row, int8_t* q);
 
+/// e4m3 with one scale: scale = max|w| / 448, the largest e4m3; q = w / scale rounded to nearest,
+/// ties to even. Writes row.size() values to `q` and returns the scale; a zero row has scale 1.
+float encode_fp8_row(std::span<const float> row, Float8E4M3* q);
+
 /// Symmetric int4 in groups: w ≈ scale · q, q in [-8, 7], stored q + 8, eight to a word, lowest
 /// bits first. `row.size()` must be a multiple of `group_size`, itself a multiple of 8. Each scale
 /// is the one of several candidates around max|w| / 7 … max|w| / 8, and of their least-squares

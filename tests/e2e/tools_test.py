@@ -151,13 +151,13 @@ class Quantize(ProgramTest):
         shared = ROOT.parent / "shared/models/mini"
         if not shared.exists():
             self.skipTest(f"{shared} is absent")
-        out = self.folder / "int8"
-        report = json.loads(self.succeed(
-            "quantize", shared, out, "--format", "int8", "--quantize-embeddings", "--json",
-            "--ppl", ROOT / "tests/data/heldout.txt", timeout=300).stdout)
-        before, after = (report["perplexity"][k]["perplexity"] for k in ["before", "after"])
-        self.assertLess(abs(after / before - 1), 0.01)
-        self.assertGreater(before, 1)
+        for kind in ["int8", "fp8"]:
+            report = json.loads(self.succeed(
+                "quantize", shared, self.folder / kind, "--format", kind, "--quantize-embeddings",
+                "--json", "--ppl", ROOT / "tests/data/heldout.txt", timeout=300).stdout)
+            before, after = (report["perplexity"][k]["perplexity"] for k in ["before", "after"])
+            self.assertLess(abs(after / before - 1), 0.01)
+            self.assertGreater(before, 1)
 
     def test_refuses_to_overwrite_or_requantise(self):
         self.fail_with(1, "quantize", TINY, MINI, says=[str(MINI)])
@@ -185,7 +185,7 @@ class Bench(ProgramTest):
         self.assertNotEqual(report["device"]["processor"], "")
 
     def test_random_weights_of_a_config(self):
-        for kind in ["bf16", "int8", "int4"]:
+        for kind in ["bf16", "int8", "fp8", "int4"]:
             table = self.succeed("bench", "--config", TINY / "config.json", "--format", kind,
                                  "--group-size", 32, "-p", 0, "-n", 4, "-r", 1).stdout
             self.assertIn("decode 4", table)

@@ -332,6 +332,13 @@ TEST(QuantizationConfigTest, AcceptedForms) {
     EXPECT_EQ(q.bits, 4);
     EXPECT_EQ(q.group_size, group);
   }
+  Json fp8 = quantised(8, nullptr, "channel", "float-quantized");
+  fp8["config_groups"]["group_0"]["weights"]["type"] = "float";
+  q = read_quantization(fp8);
+  EXPECT_EQ(q.bits, 8);
+  fp8["config_groups"]["group_0"]["input_activations"] = {
+      {"num_bits", 8}, {"type", "float"}, {"strategy", "token"}, {"dynamic", true}};
+  EXPECT_EQ(read_quantization(fp8).bits, 8);
   Json mixed = quantised(4, 64, "group", "mixed-precision");
   mixed["config_groups"]["group_1"] =
       quantised(8, nullptr, "channel", "int-quantized")["config_groups"]["group_0"];
@@ -348,7 +355,7 @@ TEST(QuantizationConfigTest, OtherFormsAreNamed) {
   json["quant_method"] = "gptq";
   expect(json, "quantization_config.quant_method gptq: this engine reads compressed-tensors");
   expect(quantised(8, nullptr, "tensor", "int-quantized"),
-         "with num_bits 8, strategy tensor and group_size 0");
+         "with type int, num_bits 8, strategy tensor and group_size 0");
   expect(quantised(4, 16, "group", "pack-quantized"),
          "num_bits 4, strategy group and group_size 16");
   expect(quantised(8, nullptr, "channel", "pack-quantized"), "format pack-quantized");
@@ -357,13 +364,21 @@ TEST(QuantizationConfigTest, OtherFormsAreNamed) {
   expect(json, "group_0.weights.symmetric false");
   json = quantised(4, 64, "group", "pack-quantized");
   json["config_groups"]["group_0"]["weights"]["type"] = "float";
-  expect(json, "group_0.weights.type float");
+  expect(json, "with type float, num_bits 4, strategy group and group_size 64");
+  json["config_groups"]["group_0"]["weights"]["type"] = "complex";
+  expect(json, "group_0.weights.type complex");
   json["config_groups"]["group_0"]["weights"]["type"] = "int";
   json["config_groups"]["group_0"]["weights"]["actorder"] = "group";
   expect(json, "group_0.weights.actorder");
   json = quantised(8, nullptr, "channel", "int-quantized");
   json["config_groups"]["group_0"]["input_activations"] = {{"num_bits", 8}};
   expect(json, "group_0.input_activations {\"num_bits\":8}");
+  json = quantised(8, nullptr, "channel", "float-quantized");
+  expect(json, "format float-quantized");
+  json["config_groups"]["group_0"]["weights"]["type"] = "float";
+  json["config_groups"]["group_0"]["input_activations"] = {
+      {"num_bits", 8}, {"type", "float"}, {"strategy", "tensor"}, {"dynamic", false}};
+  expect(json, "group_0.input_activations {");
   json = quantised(8, nullptr, "channel", "int-quantized");
   json["kv_cache_scheme"] = {{"num_bits", 8}};
   expect(json, "kv_cache_scheme");

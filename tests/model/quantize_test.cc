@@ -107,6 +107,37 @@ TEST_F(QuantizeTest, Int8ReadsBackWithinHalfAStep) {
   EXPECT_TRUE(report.kept.empty());
 }
 
+// Three bits of mantissa: within 2⁻⁴ of a number, or half the least code, 2⁻¹⁰ scales.
+TEST_F(QuantizeTest, Fp8ReadsBackWithinHalfAStep) {
+  const QuantizeReport report = quantise(tiny_, folder_ / "fp8", {.format = "fp8"});
+  Model exact = load_model(tiny_);
+  Model coded = load_model(folder_ / "fp8");
+  EXPECT_EQ(coded.quantization.method, "compressed-tensors");
+  EXPECT_EQ(coded.quantization.bits, 8);
+  for (const WeightSlot& slot : weight_slots(exact.config)) {
+    if (slot.row->kind != WeightClass::kExperts && slot.row->kind != WeightClass::kAttention)
+      continue;
+    const Weight& weight = slot.matrix(coded);
+    ASSERT_EQ(weight.format, QuantFormat::kFp8Channel) << slot.name();
+    for (int64_t n = 0; n < slot.rows; ++n) {
+      const std::vector<double> a = reference::decode_row(slot.matrix(exact), n);
+      const std::vector<double> b = reference::decode_row(weight, n);
+      const double scale = weight.scales.ptr<float>()[n];
+      for (size_t k = 0; k < a.size(); ++k)
+        ASSERT_LE(std::abs(a[k] - b[k]),
+                  1.00001 * std::max(0x1p-4 * std::abs(a[k]), 0x1p-10 * scale))
+            << slot.name();
+    }
+  }
+  const auto [largest, rms] = measure(exact, coded, WeightClass::kExperts);
+  const QuantizeClass& experts = find_class(report, "experts");
+  EXPECT_EQ(experts.format, "fp8");
+  EXPECT_EQ(experts.bytes_after, 8 * 4 * 3 * (128 * 128 + 128 * 4));
+  EXPECT_DOUBLE_EQ(experts.max_error, largest);
+  EXPECT_NEAR(experts.relative_rms, rms, 1e-12);
+  EXPECT_LT(rms, 0.04);  // a uniform error of 2⁻⁴ at most has 2⁻⁴ / √3
+}
+
 TEST_F(QuantizeTest, Int4OfEveryGroupSize) {
   double previous = 0;
   for (const int group : {32, 64, 128}) {
@@ -124,16 +155,15 @@ TEST_F(QuantizeTest, Int4OfEveryGroupSize) {
   }
 }
 
-TEST_F(QuantizeTest, EmbeddingsAsInt8InBothFormats) {
-  for (const char* format : {"int8", "int4"}) {
+TEST_F(QuantizeTest, EmbeddingsAsInt8InAllFormats) {
+  for (const char* format : {"int8", "fp8", "int4"}) {
     const std::string to = folder_ / format;
     const QuantizeReport report =
         quantise(tiny_, to, {.format = format, .group_size = 64, .quantize_embeddings = true});
     const Model coded = load_model(to);
     EXPECT_EQ(coded.embedding.format, QuantFormat::kInt8Channel);
     EXPECT_EQ(coded.head.format, QuantFormat::kInt8Channel);
-    EXPECT_EQ(coded.layers[0].moe.w2[0].format,
-              std::string(format) == "int8" ? QuantFormat::kInt8Channel : QuantFormat::kInt4Group);
+    EXPECT_STREQ(to_string(coded.layers[0].moe.w2[0].format), format);
     EXPECT_EQ(find_class(report, "embedding").format, "int8");
   }
   quantise(golden_path("tiny-hd64"), folder_ / "tied", {.quantize_embeddings = true});
@@ -212,7 +242,7 @@ TEST_F(QuantizeTest, ReportsProgress) {
 
 TEST_F(QuantizeTest, Refusals) {
   expect_error(tiny_, folder_ / "q", {.format = "fp4"}, ErrorKind::kBadInput,
-               "format fp4, expected int8 or int4");
+               "format fp4, expected int8, fp8 or int4");
   expect_error(tiny_, folder_ / "q", {.format = "int4", .group_size = 16}, ErrorKind::kBadInput,
                "group size 16, expected 32, 64 or 128");
   save_mixed(tiny_, folder_ / "in");

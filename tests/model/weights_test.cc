@@ -424,7 +424,7 @@ TEST(LightningSlopesTest, OtherHeadCounts) {
 
 TEST(RandomModelTest, EveryFormatOfOneShape) {
   ModelConfig config = read_config_file(golden_path("tiny")).model;
-  for (const char* format : {"bf16", "f32", "int8", "int4"}) {
+  for (const char* format : {"bf16", "f32", "int8", "fp8", "int4"}) {
     RandomModelOptions options;
     options.format = format;
     options.group_size = 64;

@@ -50,6 +50,36 @@ TEST(EncodeInt8Test, ZerosAndTheSmallestNumbers) {
   EXPECT_LE(std::abs(q[0]), 127);
 }
 
+TEST(EncodeFp8Test, ScaleIsTheLargestOver448) {
+  const std::vector<float> row = {1, -4.48f, 0.042f, 0.0105f, 0};
+  Float8E4M3 q[5];
+  const float scale = encode_fp8_row(row, q);
+  EXPECT_FLOAT_EQ(scale, 0.01f);
+  EXPECT_EQ(to_float(q[0]), 96);  // 100 is a tie: to even
+  EXPECT_EQ(to_float(q[1]), -448);
+  EXPECT_EQ(to_float(q[2]), 4);  // of 4 and 4.5
+  EXPECT_EQ(to_float(q[3]), 1);
+  EXPECT_EQ(q[4].bits, 0);
+}
+
+TEST(EncodeFp8Test, ErrorIsAtMostHalfAStep) {
+  const std::vector<float> row = random_row(1000, 3);
+  std::vector<Float8E4M3> q(row.size());
+  const float scale = encode_fp8_row(row, q.data());
+  for (size_t i = 0; i < row.size(); ++i)
+    EXPECT_LE(std::abs(row[i] - scale * to_float(q[i])),
+              1.00001f * std::max(0x1p-4f * std::abs(row[i]), 0x1p-10f * scale));
+}
+
+TEST(EncodeFp8Test, ZerosAndTheSmallestNumbers) {
+  Float8E4M3 q[3] = {{9}, {9}, {9}};
+  EXPECT_EQ(encode_fp8_row(std::vector<float>{0, 0, -0.0f}, q), 1.0f);
+  EXPECT_EQ(q[0].bits | q[1].bits | q[2].bits, 0);
+  // A scale that underflows leaves nothing to divide by.
+  EXPECT_EQ(encode_fp8_row(std::vector<float>{1e-45f, -1e-45f, 0}, q), 1.0f);
+  EXPECT_EQ(q[0].bits | q[1].bits | q[2].bits, 0);
+}
+
 TEST(EncodeInt4Test, ExactLevelsComeBackExactly) {
   std::vector<float> row(32);
   for (size_t i = 0; i < row.size(); ++i)

@@ -33,6 +33,11 @@ void embed_int8(const Weight& table, const void* row, int64_t id, float* out) {
     out[i] = scale * static_cast<float>(read<int8_t>(row, i));
 }
 
+void embed_fp8(const Weight& table, const void* row, int64_t id, float* out) {
+  const float scale = scale_at(table.scales, id, 0);
+  for (int64_t i = 0; i < table.cols; ++i) out[i] = scale * to_float(read<Float8E4M3>(row, i));
+}
+
 void embed_int4(const Weight& table, const void* row, int64_t id, float* out) {
   for (int64_t i = 0; i < table.cols; ++i) {
     const uint32_t word = read<uint32_t>(row, i / 8);
@@ -46,6 +51,8 @@ void embed_row(const Weight& table, int64_t id, float* out) {
                     id * table.data.stride(0) * size_of(table.data.dtype);
   if (table.format == QuantFormat::kInt8Channel)
     return embed_int8(table, row, id, out);
+  if (table.format == QuantFormat::kFp8Channel)
+    return embed_fp8(table, row, id, out);
   if (table.format == QuantFormat::kInt4Group)
     return embed_int4(table, row, id, out);
   switch (table.data.dtype) {

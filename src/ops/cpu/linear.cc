@@ -127,6 +127,9 @@ WeightKind kind_of(const Weight& w) {
     case QuantFormat::kInt8Channel:
       MM_CHECK(w.data.dtype == DType::kI8, "int8 weights are {}", to_string(w.data));
       return WeightKind::kInt8;
+    case QuantFormat::kFp8Channel:
+      MM_CHECK(w.data.dtype == DType::kF8E4M3, "fp8 weights are {}", to_string(w.data));
+      return WeightKind::kFp8;
     case QuantFormat::kInt4Group:
       MM_CHECK(w.data.dtype == DType::kI32, "int4 weights are {}", to_string(w.data));
       return WeightKind::kInt4;
@@ -147,7 +150,7 @@ WeightRows describe(const Weight& w) {
   rows.data = static_cast<const uint8_t*>(w.data.data);
   rows.row_bytes = w.data.stride(0) * size_of(w.data.dtype);
   rows.cols = w.cols;
-  if (rows.kind == WeightKind::kInt8 || rows.kind == WeightKind::kInt4) {
+  if (w.format != QuantFormat::kNone) {
     rows.bf16_scales = is_bf16(w.scales) ? 1 : 0;
     rows.scales = static_cast<const uint8_t*>(w.scales.data);
     rows.scale_row_bytes = w.scales.stride(0) * size_of(w.scales.dtype);

@@ -157,9 +157,22 @@ struct Int8 : Natural {
   using Panel = Int8;
   static constexpr int kBytes = 32;
   static constexpr bool kRowScale = true;
+  static constexpr float kUnit = 1;
   static __m256 weight(const uint8_t* p, int v, Key) {
     const __m128i bytes = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(p + v * 8));
     return _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(bytes));
+  }
+};
+
+struct Fp8 : Natural {
+  using Panel = Fp8;
+  static constexpr int kBytes = 32;
+  static constexpr bool kRowScale = true;
+  static constexpr float kUnit = kFp8Unit;
+  static __m256 weight(const uint8_t* p, int v, Key) {
+    const __m128i bytes = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(p + v * 8));
+    const __m128i words = _mm_slli_epi16(_mm_cvtepi8_epi16(bytes), 7);
+    return _mm256_cvtph_ps(_mm_and_si128(words, _mm_set1_epi16(kFp8Half)));
   }
 };
 
@@ -314,6 +327,8 @@ void Avx2::with_format(const WeightRows& w, Fn&& fn) {
       return fn(TypeTag<F32>{});
     case WeightKind::kInt8:
       return fn(TypeTag<Int8>{});
+    case WeightKind::kFp8:
+      return fn(TypeTag<Fp8>{});
     case WeightKind::kInt4:
       return with_groups<Int4>(w, fn);
   }

@@ -1,5 +1,5 @@
 // Matrix products with AVX-512: multiply-adds in f32, and the bf16 dot product for bf16 activations
-// (8-bit and 4-bit integers are exact in bf16).
+// (8-bit floats, 8-bit and 4-bit integers are exact in bf16).
 //
 // The dot product takes two columns a lane, so that adding lanes is twice as large a part of it;
 // two outputs therefore share a vector, eight lanes each, which halves the lane trees of a tile.
@@ -16,6 +16,13 @@ inline __m512i load_bytes(const uint8_t* p) {
 }
 inline __m256i load_half(const uint8_t* p) {
   return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
+}
+
+/// 16 e4m3 in units of 1 / kFp8Unit.
+inline __m512 widen_fp8(const uint8_t* p) {
+  const __m256i words = _mm256_cvtepi8_epi16(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
+  const __m256i halves = _mm256_and_si256(_mm256_slli_epi16(words, 7), _mm256_set1_epi16(kFp8Half));
+  return _mm512_cvtph_ps(halves);
 }
 
 /// What both activation types share: sums are 16 lanes of f32.
@@ -161,10 +168,19 @@ struct Int8 : Natural {
   using Panel = Int8;
   static constexpr int kBytes = 32;
   static constexpr bool kRowScale = true;
+  static constexpr float kUnit = 1;
   static __m512 weight(const uint8_t* p, int v, Key) {
     const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p + v * 16));
     return _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(bytes));
   }
+};
+
+struct Fp8 : Natural {
+  using Panel = Fp8;
+  static constexpr int kBytes = 32;
+  static constexpr bool kRowScale = true;
+  static constexpr float kUnit = kFp8Unit;
+  static __m512 weight(const uint8_t* p, int v, Key) { return widen_fp8(p + v * 16); }
 };
 
 /// As with AVX2 (nibbles left in place, activations scaled, a bias for the offset), 16 words wide.
@@ -220,6 +236,8 @@ void F32Ops::with_format(const WeightRows& w, Fn&& fn) {
       return fn(TypeTag<F32>{});
     case WeightKind::kInt8:
       return fn(TypeTag<Int8>{});
+    case WeightKind::kFp8:
+      return fn(TypeTag<Fp8>{});
     case WeightKind::kInt4:
       return with_groups<Int4>(w, fn);
   }
@@ -327,12 +345,24 @@ struct PairsInt8 : PairsNatural {
   static constexpr int kBytes = 32;
   static constexpr bool kCostly = true;
   static constexpr bool kRowScale = true;
+  static constexpr float kUnit = 1;
   static __m512 widen(const uint8_t* p) {
     const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
     return _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(bytes));
   }
   static __m512i weight(const uint8_t* low, const uint8_t* high, int v, Key) {
     return (__m512i)_mm512_cvtne2ps_pbh(widen(high + v * 16), widen(low + v * 16));
+  }
+};
+
+struct PairsFp8 : PairsNatural {
+  using Panel = PairsFp8;
+  static constexpr int kBytes = 32;
+  static constexpr bool kCostly = true;
+  static constexpr bool kRowScale = true;
+  static constexpr float kUnit = kFp8Unit;
+  static __m512i weight(const uint8_t* low, const uint8_t* high, int v, Key) {
+    return (__m512i)_mm512_cvtne2ps_pbh(widen_fp8(high + v * 16), widen_fp8(low + v * 16));
   }
 };
 
@@ -408,6 +438,8 @@ void Bf16Ops::with_format(const WeightRows& w, Fn&& fn) {
       return fn(TypeTag<PairsBf16>{});
     case WeightKind::kInt8:
       return fn(TypeTag<PairsInt8>{});
+    case WeightKind::kFp8:
+      return fn(TypeTag<PairsFp8>{});
     case WeightKind::kInt4:
       return with_groups<PairsInt4>(w, fn);
     case WeightKind::kF16:

@@ -8,13 +8,13 @@
 
 namespace mm::cpu {
 
-enum class WeightKind : uint8_t { kBf16, kF16, kF32, kInt8, kInt4 };
+enum class WeightKind : uint8_t { kBf16, kF16, kF32, kInt8, kFp8, kInt4 };
 
 /// A matrix of weights [rows, cols] as it lies in the file; any alignment.
 struct WeightRows {
   const uint8_t* data = nullptr;
   int64_t row_bytes = 0;
-  const uint8_t* scales = nullptr;  ///< kInt8: one per row; kInt4: one per group
+  const uint8_t* scales = nullptr;  ///< kInt8, kFp8: one per row; kInt4: one per group
   int64_t scale_row_bytes = 0;
   int64_t cols = 0;
   int group_size = 0;  ///< kInt4: 32, 64 or 128
@@ -107,7 +107,7 @@ const LinearKernels& portable_kernels();
 const LinearKernels& avx2_kernels();
 /// f32 activations.
 const LinearKernels& avx512_kernels();
-/// bf16 activations times bf16, int8 or int4 weights by the bf16 dot-product instruction.
+/// bf16 activations times bf16, int8, fp8 or int4 weights by the bf16 dot-product instruction.
 const LinearKernels& avx512_bf16_kernels();
 
 }  // namespace mm::cpu

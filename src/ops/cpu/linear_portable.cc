@@ -106,8 +106,20 @@ struct F32 : Natural {
 struct Int8 : Natural {
   using Panel = Int8;
   static constexpr bool kRowScale = true;
+  static constexpr float kUnit = 1;
   static constexpr int kBytes = 8;
   static float at(const uint8_t* p, int i) { return static_cast<float>(read<int8_t>(p + i)); }
+  static Float4 weight(const uint8_t* p, int v, Key) {
+    p += v * 4;
+    return Float4{at(p, 0), at(p, 1), at(p, 2), at(p, 3)};
+  }
+};
+struct Fp8 : Natural {
+  using Panel = Fp8;
+  static constexpr bool kRowScale = true;
+  static constexpr float kUnit = 1;
+  static constexpr int kBytes = 8;
+  static float at(const uint8_t* p, int i) { return to_float(Float8E4M3{p[i]}); }
   static Float4 weight(const uint8_t* p, int v, Key) {
     p += v * 4;
     return Float4{at(p, 0), at(p, 1), at(p, 2), at(p, 3)};
@@ -159,6 +171,8 @@ void Portable::with_format(const WeightRows& w, Fn&& fn) {
       return fn(TypeTag<F32>{});
     case WeightKind::kInt8:
       return fn(TypeTag<Int8>{});
+    case WeightKind::kFp8:
+      return fn(TypeTag<Fp8>{});
     case WeightKind::kInt4:
       return with_groups<Int4>(w, fn);
   }

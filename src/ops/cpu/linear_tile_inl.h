@@ -51,6 +51,11 @@ inline int64_t min64(int64_t a, int64_t b) {
   return a < b ? a : b;
 }
 
+/// The bits of an e4m3 at their places in an IEEE half (kFp8Half) are 1 / kFp8Unit of its value,
+/// subnormals included; NaN, which no encoder of weights writes, becomes 480.
+constexpr float kFp8Unit = 256;
+constexpr int16_t kFp8Half = static_cast<int16_t>(0xbf80);
+
 inline float read_scale(const uint8_t* p, bool bf16) {
   uint32_t bits = 0;
   if (bf16) {
@@ -205,7 +210,8 @@ template <class Ops, class F>
 MM_INLINE typename Ops::Out row_scales(const WeightRows& w, int64_t n, int64_t end) {
   float scales[kTileCols<Ops>];
   for (int r = 0; r < kTileCols<Ops>; ++r)
-    scales[r] = read_scale(w.scales + min64(n + r, end - 1) * w.scale_row_bytes, w.bf16_scales);
+    scales[r] =
+        F::kUnit * read_scale(w.scales + min64(n + r, end - 1) * w.scale_row_bytes, w.bf16_scales);
   return Ops::load_out(scales);
 }
 

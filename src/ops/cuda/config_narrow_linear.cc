@@ -16,6 +16,7 @@ int64_t weights_per_load(WeightKind kind) {
     case WeightKind::kF16:
       return 8;
     case WeightKind::kInt8:
+    case WeightKind::kFp8:
       return 16;
     case WeightKind::kInt4F32:
     case WeightKind::kInt4Bf16:

@@ -7,6 +7,8 @@ WeightKind kind_of(const Weight& weight) {
   switch (weight.format) {
     case QuantFormat::kInt8Channel:
       return WeightKind::kInt8;
+    case QuantFormat::kFp8Channel:
+      return WeightKind::kFp8;
     case QuantFormat::kInt4Group:
       return weight.scales.dtype == DType::kF32 ? WeightKind::kInt4F32 : WeightKind::kInt4Bf16;
     case QuantFormat::kNone:

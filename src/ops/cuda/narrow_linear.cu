@@ -29,12 +29,12 @@ template <WeightKind Kind>
 struct Words {
   static constexpr int kEach = Kind == WeightKind::kF32                                ? 4
                                : Kind == WeightKind::kBf16 || Kind == WeightKind::kF16 ? 8
-                               : Kind == WeightKind::kInt8                             ? 16
+                               : Kind == WeightKind::kInt8 || Kind == WeightKind::kFp8 ? 16
                                                                                        : 32;
   uint32_t at[4];
   float scale;  ///< of int4
 
-  /// Weights 4·j to 4·j + 3, without the scale of an int8 row.
+  /// Weights 4·j to 4·j + 3, without the scale of an int8 or fp8 row.
   __device__ float4 four(int j) const {
     if constexpr (Kind == WeightKind::kF32) {
       return {__uint_as_float(at[0]), __uint_as_float(at[1]), __uint_as_float(at[2]),
@@ -49,6 +49,9 @@ struct Words {
       const float2 a = __half22float2(*reinterpret_cast<const __half2*>(&at[2 * j]));
       const float2 b = __half22float2(*reinterpret_cast<const __half2*>(&at[2 * j + 1]));
       return {a.x, a.y, b.x, b.y};
+    } else if constexpr (Kind == WeightKind::kFp8) {
+      const auto four = *reinterpret_cast<const Pack4<__nv_fp8_e4m3>*>(&at[j]);
+      return {to_f32(four.at[0]), to_f32(four.at[1]), to_f32(four.at[2]), to_f32(four.at[3])};
     } else if constexpr (Kind == WeightKind::kInt8) {
       const auto code = [word = at[j]](int i) {
         return static_cast<float>(static_cast<int8_t>(word >> (8 * i)));
@@ -161,7 +164,7 @@ __device__ void multiply(Shared& s, const LinearParams& p, const WeightRef& w, i
   if (r < rows && output + o < p.shape.rows) {
     float sum = 0;
     for (int part = 0; part < kWarps; ++part) sum += s.sums[part][o][r];
-    if constexpr (Kind == WeightKind::kInt8)
+    if constexpr (Kind == WeightKind::kInt8 || Kind == WeightKind::kFp8)
       sum *= static_cast<const float*>(w.scales)[output + o];
     static_cast<Out*>(p.out)[(first + r) * p.shape.rows + output + o] = from_f32<Out>(sum);
   }

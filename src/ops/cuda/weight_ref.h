@@ -6,7 +6,7 @@
 namespace mm::cuda {
 
 /// How elements are stored; one kernel instance each.
-enum class WeightKind { kF32, kBf16, kF16, kInt8, kInt4F32, kInt4Bf16 };
+enum class WeightKind { kF32, kBf16, kF16, kInt8, kFp8, kInt4F32, kInt4Bf16 };
 
 /// Device pointers of one matrix [rows, cols]; plain data, passed by value.
 struct WeightRef {

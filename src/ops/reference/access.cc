@@ -9,6 +9,12 @@ void decode_int8(const Weight& w, int64_t n, std::vector<double>& row) {
   for (size_t k = 0; k < row.size(); ++k) row[k] = scale * codes[k];
 }
 
+void decode_fp8(const Weight& w, int64_t n, std::vector<double>& row) {
+  const double scale = load(w.scales, n);
+  for (size_t k = 0; k < row.size(); ++k)
+    row[k] = scale * load(w.data, n * w.cols + static_cast<int64_t>(k));
+}
+
 void decode_int4(const Weight& w, int64_t n, std::vector<double>& row) {
   const int32_t* words = w.data.ptr<int32_t>() + n * (w.cols / 8);
   const int64_t groups = w.cols / w.group_size;
@@ -30,6 +36,9 @@ std::vector<double> decode_row(const Weight& w, int64_t n) {
       break;
     case QuantFormat::kInt8Channel:
       decode_int8(w, n, row);
+      break;
+    case QuantFormat::kFp8Channel:
+      decode_fp8(w, n, row);
       break;
     case QuantFormat::kInt4Group:
       decode_int4(w, n, row);

@@ -44,7 +44,7 @@ class GuardedBytes {
   size_t size_ = 0;
 };
 
-enum class Format { kBf16, kF16, kF32, kInt8, kInt8Bf16Scale, kInt4, kInt4F32Scale };
+enum class Format { kBf16, kF16, kF32, kInt8, kInt8Bf16Scale, kFp8, kInt4, kInt4F32Scale };
 
 struct Kind {
   Format format;
@@ -56,6 +56,7 @@ const std::vector<Kind> kKinds = {{Format::kBf16},
                                   {Format::kF32},
                                   {Format::kInt8},
                                   {Format::kInt8Bf16Scale},
+                                  {Format::kFp8},
                                   {Format::kInt4, 32},
                                   {Format::kInt4, 64},
                                   {Format::kInt4, 128},
@@ -68,7 +69,8 @@ bool is_int4(Kind kind) {
 }
 
 std::string name_of(Kind kind) {
-  const char* names[] = {"bf16", "f16", "f32", "int8", "int8 bf16 scale", "int4", "int4 f32 scale"};
+  const char* names[] = {"bf16", "f16",  "f32",           "int8", "int8 bf16 scale",
+                         "fp8",  "int4", "int4 f32 scale"};
   return std::string(names[static_cast<int>(kind.format)]) +
          (kind.group != 0 ? " g" + std::to_string(kind.group) : "");
 }
@@ -106,6 +108,7 @@ struct TestWeight {
         return 16;
       case Format::kInt8:
       case Format::kInt8Bf16Scale:
+      case Format::kFp8:
         return 8;
       default:
         return 4;
@@ -146,6 +149,12 @@ struct TestWeight {
     } else if (kind.format == Format::kF16) {
       put(data.data(), i, to_float16(r));
       value = to_float(to_float16(r));
+    } else if (kind.format == Format::kFp8) {
+      // Any code, subnormals and both zeros among them, but the two that are no numbers.
+      auto bits = static_cast<uint8_t>((r + 1) * 128);
+      bits = (bits & 0x7f) == 0x7f ? static_cast<uint8_t>(bits - 1) : bits;
+      put(data.data(), i, Float8E4M3{bits});
+      value = static_cast<double>(to_float(Float8E4M3{bits})) * group_scale(n, stream);
     } else if (!is_int4(kind)) {
       const auto q = static_cast<int8_t>(std::lround(r * 127));
       put(data.data(), i, q);
@@ -180,6 +189,11 @@ struct TestWeight {
       case Format::kInt8Bf16Scale:
         weight.format = QuantFormat::kInt8Channel;
         weight.data = TensorView::contiguous(data.data(), DType::kI8, {rows, cols});
+        weight.scales = TensorView::contiguous(scales.data(), scale_type, {rows, 1});
+        return;
+      case Format::kFp8:
+        weight.format = QuantFormat::kFp8Channel;
+        weight.data = TensorView::contiguous(data.data(), DType::kF8E4M3, {rows, cols});
         weight.scales = TensorView::contiguous(scales.data(), scale_type, {rows, 1});
         return;
       default:

@@ -18,6 +18,9 @@ __device__ float decode(const WeightRef& w, const WeightShape& shape, int64_t ro
   } else if constexpr (Kind == WeightKind::kInt8) {
     return static_cast<const float*>(w.scales)[row] *
            static_cast<float>(static_cast<const int8_t*>(w.data)[at]);
+  } else if constexpr (Kind == WeightKind::kFp8) {
+    return static_cast<const float*>(w.scales)[row] *
+           to_f32(static_cast<const __nv_fp8_e4m3*>(w.data)[at]);
   } else {
     const uint32_t word = static_cast<const uint32_t*>(w.data)[at / 8];
     const int code = static_cast<int>(word >> (4 * (col % 8)) & 15U) - 8;
@@ -46,6 +49,8 @@ void visit_kind(WeightKind kind, F&& f) {
       return f(KindTag<WeightKind::kF16>{});
     case WeightKind::kInt8:
       return f(KindTag<WeightKind::kInt8>{});
+    case WeightKind::kFp8:
+      return f(KindTag<WeightKind::kFp8>{});
     case WeightKind::kInt4F32:
       return f(KindTag<WeightKind::kInt4F32>{});
     case WeightKind::kInt4Bf16:
