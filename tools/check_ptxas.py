@@ -21,6 +21,7 @@ HOT = (
     "lightning_prefill_sm90.cu",
     "lightning_decode.cu",
     "grouped_gemm_sm90.cu",
+    "grouped_gemm_fp8_sm90.cu",
     "narrow_linear.cu",
     "skinny_linear.cu",
     "softmax_decode.cu",

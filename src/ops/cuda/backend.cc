@@ -54,11 +54,12 @@ class CudaBackend final : public Backend, public Repeater {
   explicit CudaBackend(const CudaOptions& options)
       : options_(options),
         properties_(usable_device(options.device)),
+        workspace_(cuda_device(options.device)),
         products_({.device = cuda_device(options.device),
                    .multiprocessors = properties_.multiProcessorCount,
                    .vendor_blas = options.vendor_blas,
-                   .plain = options.plain}),
-        workspace_(cuda_device(options.device)) {
+                   .plain = options.plain},
+                  workspace_) {
     MM_CUDA(cudaSetDevice(options.device));
     // Ordered with the default stream, so that copy_bytes sees finished work.
     MM_CUDA(cudaStreamCreate(&stream_));
@@ -115,6 +116,23 @@ class CudaBackend final : public Backend, public Repeater {
   void do_grouped_linear(const TensorView& x, const TensorView& offsets,
                          std::span<const Weight> weights, const TensorView& out) override {
     products_.grouped_linear(x, offsets, weights, out, stream_);
+  }
+
+  void do_project(const TensorView& x, std::span<const Projection> projections) override {
+    const Products::SharedRows shared(products_);
+    for (const Projection& projection : projections) {
+      do_linear(x, projection.w, projection.out);
+      if (projection.silu)
+        do_silu(projection.out);
+    }
+  }
+  void do_grouped_gated(const GatedArgs& args) override {
+    {
+      const Products::SharedRows shared(products_);
+      do_grouped_linear(args.x, args.offsets, args.gate, args.gate_sums);
+      do_grouped_linear(args.x, args.offsets, args.up, args.up_sums);
+    }
+    do_silu_mul(args.gate_sums, args.up_sums, args.out);
   }
 
   void do_rope(const RopeArgs& args) override {
@@ -246,8 +264,8 @@ class CudaBackend final : public Backend, public Repeater {
   CudaOptions options_;
   cudaDeviceProp properties_;
   cudaStream_t stream_ = nullptr;
-  Products products_;
   Workspace workspace_;
+  Products products_;
   Recorder recorder_;
 };
 

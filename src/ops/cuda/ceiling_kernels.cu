@@ -1,4 +1,5 @@
 #include <cuda_bf16.h>
+#include <cuda_fp8.h>
 
 #include "ops/cuda/ceiling_kernels.h"
 #include "ops/cuda/check.h"
@@ -48,6 +49,9 @@ __global__ void read_kernel(const uint4* data, int64_t count, uint32_t* out) {
 void launch_random_fill(const RandomFill& fill, cudaStream_t stream) {
   if (fill.dtype == DType::kBf16) {
     fill_kernel<<<kBlocks, 256, 0, stream>>>(static_cast<__nv_bfloat16*>(fill.data), fill.count,
+                                             fill.scale, fill.seed);
+  } else if (fill.dtype == DType::kF8E4M3) {
+    fill_kernel<<<kBlocks, 256, 0, stream>>>(static_cast<__nv_fp8_e4m3*>(fill.data), fill.count,
                                              fill.scale, fill.seed);
   } else if (fill.dtype == DType::kF32) {
     fill_kernel<<<kBlocks, 256, 0, stream>>>(static_cast<float*>(fill.data), fill.count, fill.scale,

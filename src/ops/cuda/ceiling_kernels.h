@@ -12,7 +12,7 @@ namespace mm::cuda {
 /// Reproducible random values scale · normal.
 struct RandomFill {
   void* data = nullptr;
-  DType dtype = DType::kBf16;  ///< f32 or bf16; others are left alone
+  DType dtype = DType::kBf16;  ///< f32, bf16 or e4m3; others are left alone
   int64_t count = 0;
   float scale = 1;
   uint64_t seed = 1;

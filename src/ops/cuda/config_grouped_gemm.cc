@@ -3,13 +3,14 @@
 
 namespace mm::cuda {
 
-CUtensorMap make_matrix_map(const void* data, int64_t rows, int64_t cols, int box) {
+CUtensorMap make_matrix_map(const void* data, DType type, int64_t rows, int64_t cols, int box) {
   TensorMapSpec spec;
   spec.data = data;
+  spec.dtype = type;
   spec.rank = 2;
   spec.sizes = {cols, rows};
   spec.strides = {1, cols};
-  spec.box = {64, box};
+  spec.box = {static_cast<int>(128 / size_of(type)), box};
   return make_tensor_map(spec);
 }
 

@@ -7,7 +7,9 @@ namespace mm::cuda {
 constexpr int64_t kRowsPerExpert = 16;
 
 bool fits_skinny_linear(const LinearParams& p) {
-  return p.x_type == DType::kBf16 && p.shape.kind == WeightKind::kBf16 && p.shape.cols % 8 == 0 &&
+  const bool alike = (p.x_type == DType::kBf16 && p.shape.kind == WeightKind::kBf16) ||
+                     (p.x_type == DType::kF8E4M3 && p.shape.kind == WeightKind::kFp8);
+  return alike && p.shape.cols * size_of(p.x_type) % 16 == 0 &&
          reinterpret_cast<uintptr_t>(p.x) % 16 == 0;
 }
 

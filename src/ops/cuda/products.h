@@ -11,6 +11,7 @@
 #include "ops/backend.h"
 #include "ops/cuda/blas_lt.h"
 #include "ops/cuda/linear.h"
+#include "ops/cuda/workspace.h"
 #include "tensor/buffer.h"
 
 namespace mm::cuda {
@@ -26,7 +27,23 @@ struct ProductOptions {
 /// their meaning as long as the object lives.
 class Products {
  public:
-  explicit Products(const ProductOptions& options);
+  /// Rounded activations lie in `workspace`, which must outlive the object.
+  Products(const ProductOptions& options, Workspace& workspace);
+
+  /// While one lives, calls with the same x have the same rows in it: they are rounded once.
+  class SharedRows {
+   public:
+    explicit SharedRows(Products& products) : products_(products) {
+      products_.rows_are_shared_ = true;
+      products_.rounded_rows_ = nullptr;
+    }
+    ~SharedRows() { products_.rows_are_shared_ = false; }
+    SharedRows(const SharedRows&) = delete;
+    SharedRows& operator=(const SharedRows&) = delete;
+
+   private:
+    Products& products_;
+  };
 
   bool has_blas() const { return blas_ != nullptr; }
   void linear(const TensorView& x, const Weight& w, const TensorView& out, cudaStream_t stream);
@@ -34,13 +51,21 @@ class Products {
                       std::span<const Weight> weights, const TensorView& out, cudaStream_t stream);
 
  private:
-  /// Descriptors of a call's weights on the device, made when the call is first seen.
+  /// Descriptors of a call's weights on the device and, for e4m3, pointers to their scales behind
+  /// them; made when the call is first seen.
   const void* weight_maps(const ExpertWeights& weights, const LinearParams& params);
+  /// The call with its rows rounded to e4m3, or with those of the call before if they are shared.
+  LinearParams round_fp8(const LinearParams& params, cudaStream_t stream);
   /// Queues the product on the best kernel that can make it.
   void run(const LinearParams& params, const ExpertWeights& weights, cudaStream_t stream);
-  bool run_fast(const LinearParams& params, const ExpertWeights& weights, cudaStream_t stream);
+  bool run_fast(LinearParams params, const ExpertWeights& weights, cudaStream_t stream);
+  void run_grouped_gemm(const LinearParams& params, const ExpertWeights& weights,
+                        cudaStream_t stream);
 
   ProductOptions options_;
+  Workspace& workspace_;
+  bool rows_are_shared_ = false;
+  const void* rounded_rows_ = nullptr;  ///< what the workspace holds rounded, while shared
   std::unique_ptr<BlasLt> blas_;
   Buffer counter_;                                   ///< of tiles taken, zero between launches
   std::map<std::vector<const void*>, Buffer> maps_;  ///< by the weights' addresses and sizes

@@ -119,7 +119,7 @@ struct Attention {
       uint32_t a[4];
       load_matrices(a, shared_address(k) + static_cast<uint32_t>(i / 4 * kPanel) +
                            swizzled(key, i % 4 * 2 + lane / 16));
-      mma_bf16(scores, a[0], a[1], a[2], a[3], q[i][0], q[i][1]);
+      mma<bf16>(scores, a[0], a[1], a[2], a[3], q[i][0], q[i][1]);
     }
 #pragma unroll
     for (int i = 0; i < 4; ++i) {
@@ -160,7 +160,7 @@ struct Attention {
       uint32_t a[4];
       load_matrices_transposed(a, shared_address(v) + static_cast<uint32_t>(i / 4 * kPanel) +
                                       swizzled(key, i % 4 * 2 + lane / 8 % 2));
-      mma_bf16(out[i], a[0], a[1], a[2], a[3], low, high);
+      mma<bf16>(out[i], a[0], a[1], a[2], a[3], low, high);
     }
   }
 

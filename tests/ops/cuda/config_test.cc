@@ -87,6 +87,12 @@ TEST(SkinnyLinearConfig, IsForFewRowsAnExpert) {
   EXPECT_FALSE(prefers_skinny_linear(params));
   params.shape.kind = WeightKind::kInt8;
   EXPECT_FALSE(fits_skinny_linear(params));
+  params.shape.kind = WeightKind::kFp8;  // with rows that were rounded
+  EXPECT_FALSE(fits_skinny_linear(params));
+  params.x_type = DType::kF8E4M3;
+  EXPECT_TRUE(fits_skinny_linear(params));
+  params.shape.cols = 6152;
+  EXPECT_FALSE(fits_skinny_linear(params));
 }
 
 TEST(NarrowLinearConfig, WantsWholeLoadsOfWeights) {

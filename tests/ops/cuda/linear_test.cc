@@ -29,6 +29,7 @@ struct Format {
 const Format kFormats[] = {{"f32", QuantFormat::kNone, DType::kF32, DType::kF32, 0},
                            {"bf16", QuantFormat::kNone, DType::kBf16, DType::kF32, 0},
                            {"int8", QuantFormat::kInt8Channel, DType::kI8, DType::kF32, 0},
+                           {"fp8", QuantFormat::kFp8Channel, DType::kF8E4M3, DType::kF32, 0},
                            {"int4_32", QuantFormat::kInt4Group, DType::kI32, DType::kBf16, 32},
                            {"int4_128", QuantFormat::kInt4Group, DType::kI32, DType::kF32, 128}};
 
@@ -44,12 +45,15 @@ struct Stored {
       weight = Weight::dense(data);
       return;
     }
-    const bool int8 = format.format == QuantFormat::kInt8Channel;
-    data = Tensor(format.data, {rows, int8 ? cols : cols / 8});
+    const bool channel = format.group == 0;
+    data = Tensor(format.data, {rows, channel ? cols : cols / 8});
     auto* bytes = static_cast<uint8_t*>(data.view().data);
-    for (int64_t i = 0; i < data.view().bytes(); ++i)
+    for (int64_t i = 0; i < data.view().bytes(); ++i) {
       bytes[i] = static_cast<uint8_t>(random.below(256));
-    scales = random_tensor(random, format.scales, {rows, int8 ? 1 : cols / format.group}, 0.01);
+      if (format.format == QuantFormat::kFp8Channel && (bytes[i] & 0x7f) == 0x7f)
+        bytes[i] ^= 1;  // not a number
+    }
+    scales = random_tensor(random, format.scales, {rows, channel ? 1 : cols / format.group}, 0.01);
     weight.data = data;
     weight.scales = scales;
     weight.format = format.format;
@@ -63,6 +67,27 @@ struct Size {
   int64_t rows, n, k;
 };
 
+/// Rows as products with fp8 weights take them (ops/cuda/round_fp8.h), in f32.
+Tensor round_rows(const TensorView& x) {
+  Tensor rounded(DType::kF32, {x.dim(0), x.dim(1)});
+  for (int64_t t = 0; t < x.dim(0); ++t) {
+    const auto* from = x.at(t).ptr<BFloat16>();
+    float* to = rounded.view().at(t).ptr<float>();
+    float most = 0;
+    for (int64_t k = 0; k < x.dim(1); ++k) most = std::max(most, std::abs(to_float(from[k])));
+    const float inverse = most > 0 ? 448.0F / most : 0.0F;
+    for (int64_t k = 0; k < x.dim(1); ++k)
+      to[k] = to_float(to_float8_e4m3(to_float(from[k]) * inverse)) * (most / 448.0F);
+  }
+  return rounded;
+}
+
+double largest(const TensorView& view) {
+  double most = 0;
+  for (double value : mm::testing::values(view)) most = std::max(most, std::abs(value));
+  return most;
+}
+
 class CudaLinearTest : public ::testing::TestWithParam<Format> {
  protected:
   void SetUp() override {
@@ -74,6 +99,17 @@ class CudaLinearTest : public ::testing::TestWithParam<Format> {
   /// f32 sums over K of products of order 1: chains of K roundings, relative to the largest.
   static Bound bound(int64_t k, DType out) {
     return mm::testing::stored_as(out, {static_cast<double>(k) * mm::testing::kUlp, 0});
+  }
+
+  /// Products of bf16 rows with fp8 weights round the rows, and the tensor cores' sums of e4m3 keep
+  /// terms to 2⁻¹³ of the largest: of K terms, at most K 2⁻¹³ max|x| max|w|.
+  static bool rounds_rows(const Weight& w, DType in) {
+    return w.format == QuantFormat::kFp8Channel && in == DType::kBf16 && w.rows % 8 == 0;
+  }
+  static Bound fp8_bound(const Weight& w, const TensorView& x, const TensorView& want, DType out) {
+    const double terms = largest(x) * 448 * largest(w.scales);
+    return mm::testing::stored_as(
+        out, {static_cast<double>(w.cols) * 0x1p-13 * terms / largest(want), 0});
   }
 
   std::unique_ptr<Backend> cuda_;
@@ -93,8 +129,10 @@ TEST_P(CudaLinearTest, AgreesWithReference) {
         const Tensor got(out, {s.rows, s.n});
         const Tensor want(out, {s.rows, s.n});
         cuda_->linear(x, w.weight, got);
-        reference_->linear(x, w.weight, want);
-        expect_close(got, want, bound(s.k, out));
+        const bool rounds = rounds_rows(w.weight, in);
+        const Tensor rounded = rounds ? round_rows(x) : Tensor();
+        reference_->linear(rounds ? rounded.view() : x.view(), w.weight, want);
+        expect_close(got, want, rounds ? fp8_bound(w.weight, x, want, out) : bound(s.k, out));
       }
     }
   }
@@ -140,8 +178,18 @@ TEST_P(CudaLinearTest, GroupsAgreeWithReference) {
         const Tensor got(out, {rows, c.n});
         const Tensor want(out, {rows, c.n});
         cuda_->grouped_linear(x, ints(c.offsets), weights, got);
-        reference_->grouped_linear(x, ints(c.offsets), weights, want);
-        expect_close(got, want, bound(c.k, out));
+        const bool rounds = rounds_rows(weights[0], in);
+        const Tensor rounded = rounds ? round_rows(x) : Tensor();
+        reference_->grouped_linear(rounds ? rounded.view() : x.view(), ints(c.offsets), weights,
+                                   want);
+        Bound allowed = bound(c.k, out);
+        if (rounds) {
+          allowed = {};
+          for (const Weight& w : weights)
+            allowed.absolute = std::max(allowed.absolute, fp8_bound(w, x, want, out).absolute);
+          allowed.relative = fp8_bound(weights[0], x, want, out).relative;
+        }
+        expect_close(got, want, allowed);
       }
     }
   }

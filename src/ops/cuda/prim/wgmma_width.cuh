@@ -2,12 +2,14 @@
 /// contiguous along the depth: rows of tokens come in any number, and a width near it wastes least.
 #pragma once
 
+#include "ops/cuda/prim/float.cuh"
 #include "ops/cuda/prim/wgmma.cuh"
 
 namespace mm::cuda {
 
-/// d = a b + (add ? d : 0) for 64 × N outputs.
-template <int N>
+/// d = a b + (add ? d : 0) for 64 × N outputs, 32 bytes deep: 16 bf16 or 32 e4m3. Sums of e4m3 keep
+/// about 14 bits.
+template <typename Element, int N>
 __device__ void wgmma_width(float (&d)[N / 2], uint64_t a, uint64_t b, int add);
 
 // clang-format off
@@ -79,36 +81,53 @@ __device__ void wgmma_width(float (&d)[N / 2], uint64_t a, uint64_t b, int add);
 #define MM_OUTS32 MM_OUTS31, MM_D(31)
 
 // N outputs wide, 4 C of them a thread; the operands' places follow them.
-#define MM_WGMMA(N, C, A, B, P)                                                                \
-  template <>                                                                                  \
-  __device__ inline void wgmma_width<N>(float (&d)[N / 2], uint64_t a, uint64_t b, int add) {  \
-    asm volatile(                                                                              \
-        "{\n.reg .pred p;\nsetp.ne.b32 p, %" #P ", 0;\n"                                       \
-        "wgmma.mma_async.sync.aligned.m64n" #N "k16.f32.bf16.bf16 {" MM_REGS##C "}, %" #A      \
-        ", %" #B ", p, 1, 1, 0, 0;\n}\n"                                                       \
-        : MM_OUTS##C                                                                           \
-        : "l"(a), "l"(b), "r"(add));                                                           \
+#define MM_WGMMA(ELEMENT, KIND, END, N, C, A, B, P)                                                 \
+  template <>                                                                                       \
+  __device__ inline void wgmma_width<ELEMENT, N>(float (&d)[N / 2], uint64_t a, uint64_t b,         \
+                                                 int add) {                                         \
+    asm volatile(                                                                                   \
+        "{\n.reg .pred p;\nsetp.ne.b32 p, %" #P ", 0;\n"                                            \
+        "wgmma.mma_async.sync.aligned.m64n" #N KIND " {" MM_REGS##C "}, %" #A ", %" #B ", p, " END  \
+        ";\n}\n"                                                                                    \
+        : MM_OUTS##C                                                                                \
+        : "l"(a), "l"(b), "r"(add));                                                                \
   }
-MM_WGMMA(32, 4, 16, 17, 18)
-MM_WGMMA(64, 8, 32, 33, 34)
-MM_WGMMA(96, 12, 48, 49, 50)
-MM_WGMMA(128, 16, 64, 65, 66)
-MM_WGMMA(136, 17, 68, 69, 70)
-MM_WGMMA(144, 18, 72, 73, 74)
-MM_WGMMA(152, 19, 76, 77, 78)
-MM_WGMMA(160, 20, 80, 81, 82)
-MM_WGMMA(168, 21, 84, 85, 86)
-MM_WGMMA(176, 22, 88, 89, 90)
-MM_WGMMA(184, 23, 92, 93, 94)
-MM_WGMMA(192, 24, 96, 97, 98)
-MM_WGMMA(200, 25, 100, 101, 102)
-MM_WGMMA(208, 26, 104, 105, 106)
-MM_WGMMA(216, 27, 108, 109, 110)
-MM_WGMMA(224, 28, 112, 113, 114)
-MM_WGMMA(232, 29, 116, 117, 118)
-MM_WGMMA(240, 30, 120, 121, 122)
-MM_WGMMA(248, 31, 124, 125, 126)
-MM_WGMMA(256, 32, 128, 129, 130)
+#define MM_BF16(N, C, A, B, P) MM_WGMMA(bf16, "k16.f32.bf16.bf16", "1, 1, 0, 0", N, C, A, B, P)
+MM_BF16(32, 4, 16, 17, 18)
+MM_BF16(64, 8, 32, 33, 34)
+MM_BF16(96, 12, 48, 49, 50)
+MM_BF16(128, 16, 64, 65, 66)
+MM_BF16(136, 17, 68, 69, 70)
+MM_BF16(144, 18, 72, 73, 74)
+MM_BF16(152, 19, 76, 77, 78)
+MM_BF16(160, 20, 80, 81, 82)
+MM_BF16(168, 21, 84, 85, 86)
+MM_BF16(176, 22, 88, 89, 90)
+MM_BF16(184, 23, 92, 93, 94)
+MM_BF16(192, 24, 96, 97, 98)
+MM_BF16(200, 25, 100, 101, 102)
+MM_BF16(208, 26, 104, 105, 106)
+MM_BF16(216, 27, 108, 109, 110)
+MM_BF16(224, 28, 112, 113, 114)
+MM_BF16(232, 29, 116, 117, 118)
+MM_BF16(240, 30, 120, 121, 122)
+MM_BF16(248, 31, 124, 125, 126)
+MM_BF16(256, 32, 128, 129, 130)
+#define MM_FP8(N, C, A, B, P) MM_WGMMA(__nv_fp8_e4m3, "k32.f32.e4m3.e4m3", "1, 1", N, C, A, B, P)
+MM_FP8(32, 4, 16, 17, 18)
+MM_FP8(64, 8, 32, 33, 34)
+MM_FP8(96, 12, 48, 49, 50)
+MM_FP8(128, 16, 64, 65, 66)
+MM_FP8(136, 17, 68, 69, 70)
+MM_FP8(144, 18, 72, 73, 74)
+MM_FP8(152, 19, 76, 77, 78)
+MM_FP8(160, 20, 80, 81, 82)
+MM_FP8(168, 21, 84, 85, 86)
+MM_FP8(176, 22, 88, 89, 90)
+MM_FP8(184, 23, 92, 93, 94)
+MM_FP8(192, 24, 96, 97, 98)
+#undef MM_FP8
+#undef MM_BF16
 #undef MM_WGMMA
 #undef MM_D
 #undef MM_REGS1
