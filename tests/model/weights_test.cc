@@ -220,7 +220,7 @@ TEST_F(BrokenFolderTest, WrongScales) {
 
 TEST_F(BrokenFolderTest, ScalesBesideAFloatMatrix) {
   set_.add("model.layers.7.self_attn.k_proj.weight_scale", DType::kF32, {128, 1});
-  expect_error({"k_proj.weight is BF16 [128, 128]", "expected I8 [128 (GK), 128 (D)]",
+  expect_error({"k_proj.weight is BF16 [128, 128]", "expected I8 or F8_E4M3 [128 (GK), 128 (D)]",
                 "k_proj.weight_scale"});
 }
 
