@@ -64,7 +64,7 @@ check() {
 }
 
 # Small shapes of every hand-written kernel; the whole list would take an hour under the tools.
-small='*Fast*lightning_128*:*Fast*softmax_*128*:*Decoding*:*Uneven*:*Fast*group*:*Linear*bf16'
+small='*Fast*lightning_128*:*Fast*softmax_*128*:*Decoding*:*Uneven*:*Fast*group*:*Linear*bf16:*Linear*fp8'
 
 # An answer on the device: not empty, computed there, and in f32 the one of the host (the text is
 # greedy, and short enough that no two ids come within the bounds of docs/numerics.md).
@@ -132,7 +132,8 @@ bench_models() {
     --cuda-graphs "$graphs" --config "$config" -p 2048,8192 -n 64 --depth 4096 \
     --prefill-chunk 8192 -r 3
   tables+=("$log")
-  keep build/log/gpu_model_config.json "gpu-$(basename "$config" .json)-graphs-$graphs"
+  local name=${config##*/gpu-}
+  keep build/log/gpu_model_config.json "gpu-$(basename "$name" .json)-graphs-$graphs"
 }
 if wanted kernels; then
   json=build/log/gpu_bench.json
