@@ -17,7 +17,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from long_context import PROGRAM, write_text
+from long_context import PROGRAM, device, write_text
 
 NAME = "bench"
 
@@ -38,12 +38,6 @@ def minimax(options, *arguments):
     result = subprocess.run([str(PROGRAM), *map(str, arguments), *model, "--json"],
                             stdout=subprocess.PIPE, text=True, check=True)
     return json.loads(result.stdout)
-
-
-def device(options):
-    """Version, commit and device as `minimax bench` reports them."""
-    report = minimax(options, "bench", "-p", 64, "-n", 4, "-r", 1)
-    return {key: report[key] for key in ("version", "commit", "device")}
 
 
 def measure(options, text, plain_first):
