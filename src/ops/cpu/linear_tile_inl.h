@@ -53,8 +53,8 @@ inline int64_t min64(int64_t a, int64_t b) {
 
 /// The bits of an e4m3 at their places in an IEEE half (kFp8Half) are 1 / kFp8Unit of its value,
 /// subnormals included; NaN, which no encoder of weights writes, becomes 480.
-constexpr float kFp8Unit = 256;
-constexpr int16_t kFp8Half = static_cast<int16_t>(0xbf80);
+inline constexpr float kFp8Unit = 256;
+inline constexpr int16_t kFp8Half = static_cast<int16_t>(0xbf80);
 
 inline float read_scale(const uint8_t* p, bool bf16) {
   uint32_t bits = 0;
