@@ -15,7 +15,6 @@ source "$(dirname "$0")/lib.sh"
 
 binaries="" results=bench/results only=ops,models,engine,run,sanitizer,kernels,bench groups=()
 config=../shared/bench/gpu-slice2.json
-programs=(mm_ops_cuda_test mm_model_cuda_test mm_engine_cuda_test minimax mm_cuda_bench)
 while [ $# -gt 0 ]; do
   case $1 in
     --binaries | --results | --only | --config)
@@ -29,6 +28,14 @@ while [ $# -gt 0 ]; do
   esac
 done
 
+wanted() { [[ ",$only," == *",$1,"* ]]; }
+programs=()
+if wanted ops || wanted sanitizer; then programs+=(mm_ops_cuda_test); fi
+if wanted models; then programs+=(mm_model_cuda_test); fi
+if wanted engine || wanted sanitizer; then programs+=(mm_engine_cuda_test); fi
+if wanted run || wanted bench; then programs+=(minimax); fi
+if wanted kernels; then programs+=(mm_cuda_bench); fi
+
 command -v nvidia-smi >/dev/null || die "nvidia-smi not found: this needs a GPU and its driver"
 device=$(nvidia-smi --query-gpu=name --format=csv,noheader | head -n 1)
 
@@ -37,20 +44,21 @@ if [ -z "$binaries" ]; then
   quietly build/log/gpu_check.log "cuda build" bash -c "cmake --preset cuda &&
     cmake --build --preset cuda -j $(job_count) --target ${programs[*]}"
   mkdir -p "$binaries"
-  cp build/cuda/tests/mm_{ops,model,engine}_cuda_test build/cuda/bin/minimax \
-    build/cuda/bench/ops/cuda/mm_cuda_bench "$binaries/"
+  for program in "${programs[@]}"; do
+    find build/cuda -type f -name "$program" -exec cp {} "$binaries/" \;
+  done
 fi
 for program in "${programs[@]}"; do
   [ -x "$binaries/$program" ] || die "$binaries/$program is missing or not executable"
 done
 export MINIMAX_SOURCE_DIR=${MINIMAX_SOURCE_DIR:-$PWD}
 # The RUNPATH of a program does not reach the libraries of its libraries.
-export LD_LIBRARY_PATH=${LD_LIBRARY_PATH:-}:/usr/local/cuda/lib64:$(cd "$binaries" && pwd)/lib
+libraries=$(cd "$binaries" && pwd)/lib
+export LD_LIBRARY_PATH=${LD_LIBRARY_PATH:-}:/usr/local/cuda/lib64:$libraries
 mkdir -p "$results" build/log
 
 failed=0
 summary=()
-wanted() { [[ ",$only," == *",$1,"* ]]; }
 # check NAME LOG COMMAND…: one line of the table, from the exit status.
 check() {
   local name=$1 log=$2 begin=$SECONDS verdict=ok
