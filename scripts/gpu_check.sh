@@ -127,21 +127,26 @@ if wanted sanitizer; then
     --gtest_filter="*HostCache*:*EngineDrawsTheGoldenTokens/tiny*"
 fi
 tables=()
-# bench_models GRAPHS: the bundled model, and random weights of the shape of $config.
-bench_models() {
+# bench_mini GRAPHS: the bundled model.
+bench_mini() {
   local graphs=$1 log=build/log/gpu_bench_mini_$1.log
   check "models/mini, graphs $graphs" "$log" bench_model mini --cuda-graphs "$graphs" \
     -m models/mini -p 512,2048 -n 64 --prefill-chunk 2048
   tables+=("$log")
   keep build/log/gpu_model_mini.json "gpu-mini-graphs-$graphs"
+}
+# bench_config GRAPHS FORMAT: random weights of the shape of $config.
+bench_config() {
+  local graphs=$1 format=$2 name
   [ -f "$config" ] || return 0
-  log=build/log/gpu_bench_config_$graphs.log
-  check "$(basename "$config"), graphs $graphs" "$log" bench_model config \
-    --cuda-graphs "$graphs" --config "$config" -p 2048,8192 -n 64 --depth 4096 \
-    --prefill-chunk 8192 -r 3
+  name=$(basename "$config" .json)
+  name=${name#gpu-}-$format
+  local log=build/log/gpu_bench_${name}_$graphs.log
+  check "$name, graphs $graphs" "$log" bench_model config --cuda-graphs "$graphs" \
+    --config "$config" --format "$format" -p 4096,16384 -n 64 --depth 4096 \
+    --prefill-chunk 16384 -r 3
   tables+=("$log")
-  local name=${config##*/gpu-}
-  keep build/log/gpu_model_config.json "gpu-$(basename "$name" .json)-graphs-$graphs"
+  keep build/log/gpu_model_config.json "gpu-$name-graphs-$graphs"
 }
 if wanted kernels; then
   json=build/log/gpu_bench.json
@@ -151,8 +156,10 @@ if wanted kernels; then
 fi
 if wanted bench; then
   for graphs in off on; do
-    bench_models "$graphs"
+    bench_mini "$graphs"
+    bench_config "$graphs" bf16
   done
+  bench_config on fp8
 fi
 echo "$device"
 [ ${#tables[@]} -eq 0 ] || cat "${tables[@]}"
