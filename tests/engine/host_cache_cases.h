@@ -55,7 +55,7 @@ inline void check_pages(Device device, DType kv_dtype) {
           fill_pattern(layer + 100, block, scales);
         }
       });
-  for (const size_t layer : {1, 3}) {
+  for (const size_t layer : {size_t{1}, size_t{3}}) {
     for (const PageToFill& to : pages) {
       const TensorView page = cache.page(layer, to.page);
       const TensorView scales = cache.page_scales(layer, to.page);
@@ -106,7 +106,7 @@ inline void check_states(Device device) {
   storage.save_state(0, 0);
   storage.clear_state(0);
   storage.load_state(0, 1);
-  for (const size_t layer : {0, 2}) {
+  for (const size_t layer : {size_t{0}, size_t{2}}) {
     expect_pattern(layer, 5, cache.live_state(layer, 1));
     const TensorView cleared = cache.live_state(layer, 0);
     const float* values = cleared.ptr<float>();
