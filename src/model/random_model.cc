@@ -121,13 +121,19 @@ class RandomFiller {
     return Weight::dense(view);
   }
 
-  Weight make_int8(const WeightSlot& slot) {
+  /// Room for codes with one scale per output channel.
+  Weight allocate_channels(const WeightSlot& slot, DType codes, QuantFormat format) {
     Weight weight;
-    weight.data = allocate(DType::kI8, slot.rows, slot.cols);
+    weight.data = allocate(codes, slot.rows, slot.cols);
     weight.scales = allocate(DType::kF32, slot.rows, 1);
-    weight.format = QuantFormat::kInt8Channel;
+    weight.format = format;
     weight.rows = slot.rows;
     weight.cols = slot.cols;
+    return weight;
+  }
+
+  Weight make_int8(const WeightSlot& slot) {
+    const Weight weight = allocate_channels(slot, DType::kI8, QuantFormat::kInt8Channel);
     // The symmetric format has no -128.
     fill_words(weight.data.ptr<int8_t>(), weight.data.numel(), seed_,
                [](int8_t q) { return q == -128 ? int8_t{0} : q; });
@@ -137,12 +143,7 @@ class RandomFiller {
   }
 
   Weight make_fp8(const WeightSlot& slot) {
-    Weight weight;
-    weight.data = allocate(DType::kF8E4M3, slot.rows, slot.cols);
-    weight.scales = allocate(DType::kF32, slot.rows, 1);
-    weight.format = QuantFormat::kFp8Channel;
-    weight.rows = slot.rows;
-    weight.cols = slot.cols;
+    const Weight weight = allocate_channels(slot, DType::kF8E4M3, QuantFormat::kFp8Channel);
     constexpr double kLargest = 448;
     fill_floats(weight.data.ptr<Float8E4M3>(), weight.data.numel(), kLargest, seed_);
     std::fill_n(weight.scales.ptr<float>(), slot.rows,
