@@ -30,13 +30,15 @@ class EngineLoop {
   /// Runs `work` on the engine's thread, between two steps, and returns when it is done: for all
   /// that has no function of its own here. Rethrows what it throws.
   void run(const std::function<void(Engine& engine)>& work);
+  /// The same without waiting: for threads that must not. The result is ready when the work is done
+  /// and holds what it threw; a loop that ends first breaks its promise.
+  std::future<void> post(std::function<void(Engine& engine)> work);
 
   /// Nothing more is taken (submit throws kUnsupported); returns when everything has ended.
   void drain();
 
  private:
   struct Shared;
-  std::future<void> post(std::function<void(Engine& engine)> work);
 
   std::shared_ptr<Shared> shared_;
   std::thread thread_;

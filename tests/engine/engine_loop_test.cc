@@ -112,6 +112,23 @@ TEST_F(EngineLoopTest, ErrorsReachTheirCaller) {
   EXPECT_EQ(loop.stats().waiting, 0);
 }
 
+TEST_F(EngineLoopTest, PostedWorkRunsInOrderAndKeepsItsErrors) {
+  Engine engine(model_, options(1));
+  std::vector<int> order;
+  std::future<void> failed;
+  {
+    EngineLoop loop(engine);
+    loop.post([&](Engine&) { order.push_back(1); });
+    failed = loop.post([&](Engine&) {
+      order.push_back(2);
+      bad_input("no");
+    });
+    loop.run([&](Engine&) { order.push_back(3); });
+  }
+  EXPECT_EQ(order, (std::vector<int>{1, 2, 3}));
+  EXPECT_THROW(failed.get(), Error);
+}
+
 TEST_F(EngineLoopTest, DestructionCancelsWhatRuns) {
   Engine engine(model_, options(2));
   std::vector<Told> told(5);
