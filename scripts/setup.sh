@@ -20,8 +20,14 @@ TEXT
 packages=(
   cmake g++ git ninja-build pkg-config
   libcli11-dev libdnnl-dev libedit-dev libfmt-dev libhwy-dev libpcre2-dev libsimdjson-dev
-  libspdlog-dev libutf8proc-dev libxxhash-dev nlohmann-json3-dev
+  libspdlog-dev libssl-dev libutf8proc-dev libxxhash-dev nlohmann-json3-dev
 )
+# Boost 1.81 or later: Debian 12 has it under its number, beside an older default.
+if grep -qsx 'VERSION_CODENAME=bookworm' /etc/os-release; then
+  packages+=(libboost1.81-dev)
+else
+  packages+=(libboost-dev)
+fi
 test_packages=(
   libgmock-dev libgtest-dev librapidcheck-dev
   clang-format-14 clang-tidy-14

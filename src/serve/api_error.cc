@@ -1,0 +1,70 @@
+#include "serve/api_error.h"
+
+#include "base/error.h"
+#include "base/log.h"
+
+namespace mm {
+
+namespace {
+
+Json or_null(const std::string& text) {
+  return text.empty() ? Json() : Json(text);
+}
+
+ApiError from_error(const Error& error) {
+  switch (error.kind()) {
+    case ErrorKind::kBadInput:
+    case ErrorKind::kUnsupported:
+      return {400, "invalid_request_error", error.what()};
+    case ErrorKind::kTooLarge:
+      return {400, "invalid_request_error", error.what(), "", "context_length_exceeded"};
+    case ErrorKind::kNotFound:
+      return {404, "invalid_request_error", error.what(), "", "not_found"};
+    case ErrorKind::kOutOfMemory:
+    case ErrorKind::kDevice:
+      return {503, "server_error", error.what(), "", "unavailable"};
+    case ErrorKind::kIo:
+    case ErrorKind::kInternal:
+      break;
+  }
+  log_line(LogLevel::kError, error.what());
+  return {500, "server_error", "the server failed; its log says why", "", "internal_error"};
+}
+
+}  // namespace
+
+ApiError field_error(const std::string& param, const std::string& message) {
+  return {400, "invalid_request_error", message, param, "invalid_value"};
+}
+
+ApiError to_api_error(const std::exception& error) {
+  if (const auto* api_error = dynamic_cast<const ApiError*>(&error)) {
+    return *api_error;
+  }
+  if (const auto* ours = dynamic_cast<const Error*>(&error)) {
+    return from_error(*ours);
+  }
+  log_line(LogLevel::kError, error.what());
+  return {500, "server_error", "the server failed; its log says why", "", "internal_error"};
+}
+
+Json error_json(const ApiError& error) {
+  return {{"error",
+           {{"message", error.message},
+            {"type", error.type},
+            {"param", or_null(error.param)},
+            {"code", or_null(error.code)}}}};
+}
+
+HttpResponse error_response(const ApiError& error) {
+  HttpResponse response;
+  response.status = error.status;
+  // Messages quote what was sent: bytes that are not UTF-8 must not make a second error.
+  response.body = error_json(error).dump(-1, ' ', false, Json::error_handler_t::replace);
+  if (error.retry_after > 0) {
+    response.headers.push_back({"Retry-After", std::to_string(error.retry_after)});
+  }
+  return response;
+}
+
+}  // namespace mm
