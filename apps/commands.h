@@ -16,6 +16,7 @@ struct Command {
 
 Command make_run_command(CLI::App& parent);
 Command make_chat_command(CLI::App& parent);
+Command make_serve_command(CLI::App& parent);
 Command make_info_command(CLI::App& parent);
 Command make_logits_command(CLI::App& parent);
 Command make_tokenize_command(CLI::App& parent);

@@ -1,0 +1,170 @@
+"""minimax serve over HTTP, as clients meet it."""
+
+import http.client
+import json
+import re
+import signal
+import socket
+import ssl
+import subprocess
+import unittest
+
+from program import MINI, PROGRAM, ProgramTest, environment
+
+
+class Server:
+    """A server on a free port. Its log is read until it says that it is ready."""
+
+    def __init__(self, *arguments):
+        self.process = subprocess.Popen(
+            [PROGRAM, "serve", "-m", str(MINI), "--port", "0", "-c", "2048", *map(str, arguments)],
+            stderr=subprocess.PIPE, text=True, env=environment())
+        self.log = []
+        self.port = None
+        for line in self.process.stderr:
+            self.log.append(line)
+            found = re.search(r"listening on https?://\S+:(\d+)$", line.strip())
+            if found:
+                self.port = int(found.group(1))
+            if "info: ready" in line:
+                return
+        raise AssertionError("the server ended: " + "".join(self.log))
+
+    def request(self, method, path, body=None, headers=None):
+        """Status, headers and parsed body (text, when it is no JSON)."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=120)
+        try:
+            data = body if body is None or isinstance(body, (str, bytes)) else json.dumps(body)
+            connection.request(method, path, data, headers or {})
+            response = connection.getresponse()
+            text = response.read().decode()
+            is_json = response.getheader("Content-Type") == "application/json"
+            return response.status, response.headers, json.loads(text) if is_json else text
+        finally:
+            connection.close()
+
+    def metrics(self):
+        text = self.request("GET", "/metrics")[2]
+        return {line.rsplit(" ", 1)[0]: float(line.rsplit(" ", 1)[1])
+                for line in text.splitlines() if line and not line.startswith("#")}
+
+    def stop(self):
+        """Exit code after SIGTERM, and the whole log."""
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+        rest = self.process.communicate(timeout=120)[1]
+        self.log.append(rest)
+        return self.process.returncode, "".join(self.log)
+
+
+class Information(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.server = Server("--served-model-name", "org/mini")
+        cls.addClassCleanup(cls.server.stop)
+
+    def get(self, path):
+        status, _, body = self.server.request("GET", path)
+        self.assertEqual(status, 200, body)
+        return body
+
+    def test_health_version_props(self):
+        self.assertEqual(self.get("/health"), {"status": "ok"})
+        self.assertRegex(self.get("/version")["version"], r"^\d+\.\d+\.\d+$")
+        props = self.get("/props")
+        self.assertEqual(props["context_length"], 2048)
+        self.assertEqual(props["model"], "org/mini")
+
+    def test_models(self):
+        models = self.get("/v1/models")
+        self.assertEqual(models["object"], "list")
+        self.assertEqual([m["id"] for m in models["data"]], ["org/mini"])
+        self.assertEqual(self.get("/v1/models/org%2Fmini"), models["data"][0])
+        status, _, body = self.server.request("GET", "/v1/models/other")
+        self.assertEqual((status, body["error"]["code"]), (404, "model_not_found"))
+
+    def test_metrics_are_prometheus_text(self):
+        text = self.get("/metrics")
+        for line in text.splitlines():
+            self.assertRegex(line, r'^(# (HELP|TYPE) \S+ .+|[a-z_]+(\{\w+="[^"]*"\})? [-+0-9.e]+)$')
+        metrics = self.server.metrics()
+        self.assertGreater(metrics["minimax_kv_pages"], 0)
+        self.assertEqual(metrics["minimax_kv_pages_free"], metrics["minimax_kv_pages"])
+
+    def test_errors_have_openais_form(self):
+        for method, path, expected in [("GET", "/nothing", 404), ("DELETE", "/health", 405),
+                                       ("GET", "/%zz", 400)]:
+            with self.subTest(path):
+                status, _, body = self.server.request(method, path)
+                self.assertEqual(status, expected)
+                self.assertEqual(set(body["error"]), {"message", "type", "param", "code"})
+
+    def test_requests_have_ids(self):
+        first, second = (self.server.request("GET", "/health")[1]["X-Request-Id"]
+                         for _ in range(2))
+        self.assertNotEqual(first, second)
+
+
+class Manners(ProgramTest):
+    def test_keys_are_needed_and_not_logged(self):
+        file = self.folder / "keys"
+        file.write_text("key-of-a-file\n")
+        server = Server("--api-key", "key-of-a-flag", "--api-key-file", file)
+        self.addCleanup(server.stop)
+        self.assertEqual(server.request("GET", "/health")[0], 200)
+        self.assertEqual(server.request("GET", "/v1/models")[0], 401)
+        for key in ["key-of-a-flag", "key-of-a-file"]:
+            for headers in [{"Authorization": "Bearer " + key}, {"X-Api-Key": key}]:
+                self.assertEqual(server.request("GET", "/v1/models", headers=headers)[0], 200)
+        code, log = server.stop()
+        self.assertEqual(code, 0)
+        self.assertNotIn("key-of", log)
+        self.assertIn("status=401", log)
+
+    def test_a_unix_socket(self):
+        path = self.folder / "socket"
+        server = Server("--unix-socket", path)
+        self.addCleanup(server.stop)
+        with socket.socket(socket.AF_UNIX) as client:
+            client.connect(str(path))
+            client.sendall(b"GET /health HTTP/1.0\r\n\r\n")
+            self.assertTrue(client.recv(100).startswith(b"HTTP/1.1 200 OK"))
+        self.assertEqual(server.stop()[0], 0)
+        self.assertFalse(path.exists())
+
+    def test_tls(self):
+        cert, key = self.folder / "cert.pem", self.folder / "key.pem"
+        try:
+            subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout",
+                            key, "-out", cert, "-days", "2", "-subj", "/CN=localhost", "-addext",
+                            "subjectAltName=DNS:localhost"], check=True, capture_output=True)
+        except FileNotFoundError:
+            self.skipTest("needs the program openssl")
+        server = Server("--tls-cert", cert, "--tls-key", key)
+        self.addCleanup(server.stop)
+        context = ssl.create_default_context(cafile=str(cert))
+        for _ in range(2):
+            with socket.create_connection(("127.0.0.1", server.port)) as plain:
+                with context.wrap_socket(plain, server_hostname="localhost") as client:
+                    client.sendall(b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n")
+                    self.assertTrue(client.recv(100).startswith(b"HTTP/1.1 200 OK"))
+        with socket.create_connection(("127.0.0.1", server.port)) as plain:
+            plain.sendall(b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n")
+            self.assertNotIn(b"200 OK", plain.recv(100))
+
+    def test_wrong_flags(self):
+        self.fail_with(1, "serve", "--host", "no.such.host.invalid", says=["--host"])
+        self.fail_with(1, "serve", "--port", "0", "--tls-cert", "x.pem", says=["--tls-key"])
+        self.fail_with(2, "serve", "--max-body", "lots", says=["--max-body"])
+        self.fail_with(2, "serve", "--port", "70000")
+
+    def test_a_taken_port(self):
+        with socket.socket() as other:
+            other.bind(("127.0.0.1", 0))
+            other.listen()
+            self.fail_with(1, "serve", "--quiet", "--port", other.getsockname()[1],
+                           says=["cannot listen"])
+
+
+if __name__ == "__main__":
+    unittest.main()
