@@ -33,6 +33,7 @@ using Clock = std::chrono::steady_clock;
 using Protocol = asio::generic::stream_protocol;
 using Socket = Protocol::socket;
 using Acceptor = asio::basic_socket_acceptor<Protocol>;
+using Strand = asio::strand<asio::io_context::executor_type>;
 
 /// How often a connection looks whether its time is up or its client has gone.
 constexpr std::chrono::milliseconds kTick{200};
@@ -40,7 +41,7 @@ constexpr std::chrono::milliseconds kTick{200};
 /// A socket with or without TLS, chosen when it is made: one type for everything above.
 class Channel {
  public:
-  using executor_type = Socket::executor_type;
+  using executor_type = Socket::executor_type;  // NOLINT(readability-identifier-naming): asio's
 
   Channel(Socket socket, asio::ssl::context* tls) : socket_(std::move(socket)) {
     if (tls != nullptr) {
@@ -276,8 +277,10 @@ class SessionExchange final : public Exchange {
 /// members run on one strand.
 class Session : public std::enable_shared_from_this<Session> {
  public:
-  Session(Socket socket, std::shared_ptr<Shared> shared, asio::ssl::context* tls)
+  /// All handlers of `socket` run on `strand`.
+  Session(Socket socket, Strand strand, std::shared_ptr<Shared> shared, asio::ssl::context* tls)
       : shared_(std::move(shared)),
+        strand_(std::move(strand)),
         channel_(std::move(socket), tls),
         timer_(channel_.get_executor()) {
     ++shared_->connections;
@@ -425,15 +428,15 @@ class Session : public std::enable_shared_from_this<Session> {
       return;
     }
     deadline_ = Clock::now() + shared_->options.request_timeout;
-    exchange_ = std::make_shared<SessionExchange>(
-        request, keep_alive, chunks, shared_->options.max_unread_bytes,
-        [weak = weak_from_this(), executor = channel_.get_executor()] {
-          asio::post(executor, [weak] {
-            if (const auto self = weak.lock()) {
-              self->flush();
-            }
-          });
-        });
+    exchange_ = std::make_shared<SessionExchange>(request, keep_alive, chunks,
+                                                  shared_->options.max_unread_bytes,
+                                                  [weak = weak_from_this(), strand = strand_] {
+                                                    asio::post(strand, [weak] {
+                                                      if (const auto self = weak.lock()) {
+                                                        self->flush();
+                                                      }
+                                                    });
+                                                  });
     try {
       shared_->handler(request, exchange_);
     } catch (const std::exception& error) {
@@ -551,6 +554,7 @@ class Session : public std::enable_shared_from_this<Session> {
   }
 
   std::shared_ptr<Shared> shared_;
+  Strand strand_;
   Channel channel_;
   asio::steady_timer timer_;
   beast::flat_buffer buffer_;
@@ -585,7 +589,7 @@ asio::ssl::context make_tls(const HttpServerOptions& options) {
 
 struct HttpServer::Impl {
   Impl(const HttpServerOptions& options, HttpHandler handler)
-      : shared(std::make_shared<Shared>()), acceptor(asio::make_strand(io)) {
+      : shared(std::make_shared<Shared>()), strand(asio::make_strand(io)), acceptor(strand) {
     shared->options = options;
     shared->handler = std::move(handler);
     if (options.tls_cert.empty() != options.tls_key.empty()) {
@@ -687,18 +691,19 @@ struct HttpServer::Impl {
   }
 
   void accept() {
-    acceptor.async_accept(
-        asio::any_io_executor(asio::make_strand(io)),
-        [this](error_code error, Socket socket) { on_accept(error, std::move(socket)); });
+    const Strand own = asio::make_strand(io);
+    acceptor.async_accept(asio::any_io_executor(own), [this, own](error_code error, Socket socket) {
+      on_accept(error, std::move(socket), own);
+    });
   }
-  void on_accept(error_code error, Socket socket) {
+  void on_accept(error_code error, Socket socket, const Strand& own) {
     if (error == asio::error::operation_aborted || shared->draining) {
       return;
     }
     if (!error) {
       const bool full = shared->connections >= shared->options.max_connections;
       const auto session =
-          std::make_shared<Session>(std::move(socket), shared, tls && !full ? &*tls : nullptr);
+          std::make_shared<Session>(std::move(socket), own, shared, tls && !full ? &*tls : nullptr);
       if (full) {
         session->refuse();
       } else {
@@ -720,6 +725,7 @@ struct HttpServer::Impl {
   std::shared_ptr<Shared> shared;
   std::optional<asio::ssl::context> tls;
   asio::io_context io;
+  Strand strand;
   Acceptor acceptor;
   asio::steady_timer pause{acceptor.get_executor()};
   uint16_t port = 0;
@@ -747,7 +753,7 @@ std::string HttpServer::url() const {
 
 void HttpServer::drain() {
   impl_->shared->draining = true;
-  asio::post(impl_->acceptor.get_executor(), [this] {
+  asio::post(impl_->strand, [this] {
     error_code ignored;
     impl_->acceptor.close(ignored);
   });
