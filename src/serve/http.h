@@ -31,6 +31,9 @@ struct HttpResponse {
   std::string content_type = "application/json";
   std::vector<HttpHeader> headers = {};
   std::string body = {};
+  /// Of a stream: written whenever nothing else was for a while, so that nobody on the way takes
+  /// the connection for dead.
+  std::string heartbeat = {};
 };
 
 /// The answer to one request, whole or as a stream. Any thread may call, and none waits: what is

@@ -141,6 +141,7 @@ class SessionExchange final : public Exchange {
     begin_locked(response, -1, chunks_);
     keep_alive_ = keep_alive_ && chunks_;  // without chunks, closing marks the end
     add_locked(response.body);
+    heartbeat_ = response.heartbeat;
     wake_locked();
   }
 
@@ -213,6 +214,14 @@ class SessionExchange final : public Exchange {
     }
     log();
   }
+  /// For the session: adds the heartbeat if nothing was written for `silence`.
+  void beat(Clock::duration silence) {
+    const std::lock_guard lock(mutex_);
+    if (!heartbeat_.empty() && !finished_ && !gone_ && Clock::now() - last_added_ > silence) {
+      add_locked(heartbeat_);
+      wake_locked();
+    }
+  }
   /// For the session: the answer has been written.
   void complete() {
     {
@@ -240,6 +249,7 @@ class SessionExchange final : public Exchange {
     pending_ += format_head(response, length, chunked, keep_alive_ && (chunked || length >= 0));
   }
   void add_locked(std::string_view piece) {
+    last_added_ = Clock::now();
     if (!piece.empty()) {
       pending_ += chunks_ ? format_chunk(piece) : std::string(piece);
     }
@@ -267,6 +277,8 @@ class SessionExchange final : public Exchange {
   std::function<void()> wake_;  // empty when gone: it must not outlive the server
   std::function<void()> callback_;
   std::string pending_;
+  std::string heartbeat_;
+  Clock::time_point last_added_;
   bool begun_ = false, finished_ = false, gone_ = false, woken_ = false, overflown_ = false;
   int status_ = 0;
   const char* ending_ = "done";
@@ -530,6 +542,8 @@ class Session : public std::enable_shared_from_this<Session> {
       close("gone");
     } else if (now > deadline_) {
       expire();
+    } else if (exchange_) {
+      exchange_->beat(shared_->options.heartbeat);
     }
   }
   void expire() {

@@ -28,6 +28,7 @@ struct HttpServerOptions {
   std::chrono::milliseconds idle_timeout{60000};   ///< between requests, and for headers to arrive
   std::chrono::milliseconds body_timeout{60000};   ///< for a body to arrive
   std::chrono::milliseconds write_timeout{30000};  ///< without a byte taken by the client
+  std::chrono::milliseconds heartbeat{15000};  ///< silence after which a stream gets its heartbeat
   std::chrono::milliseconds request_timeout{600000};  ///< for an answer to end
 };
 

@@ -163,6 +163,19 @@ TEST(HttpServer, StreamsPiecesFromAnyThread) {
   EXPECT_EQ(events, 100u);
 }
 
+TEST(HttpServer, SilentStreamsHaveAHeartbeat) {
+  HttpServerOptions quick = options();
+  quick.heartbeat = std::chrono::milliseconds(1);
+  std::shared_ptr<Exchange> kept;
+  HttpServer server(quick, [&](const HttpRequest&, const std::shared_ptr<Exchange>& exchange) {
+    kept = exchange;
+    exchange->begin({.heartbeat = ": alive\n\n"});
+  });
+  const Client client(server.port());
+  client.send("GET / HTTP/1.1\r\nHost: x\r\n\r\n");
+  EXPECT_THAT(client.receive(": alive"), HasSubstr(": alive"));
+}
+
 TEST(HttpServer, AClientOfHttp10GetsAStreamThatEndsByClosing) {
   HttpServer server(options(), [](const HttpRequest&, const std::shared_ptr<Exchange>& exchange) {
     exchange->begin({});
