@@ -90,7 +90,7 @@ class Generation {
         progress(event);
         break;
       case Event::Kind::kToken:
-        token(event.token);
+        token(event.token, event.logits);
         if (ended_here_) {
           engine_.cancel(event.id);
         }
@@ -120,12 +120,15 @@ class Generation {
     decode_start_ = std::chrono::steady_clock::now();
   }
 
-  void token(int32_t id) {
+  void token(int32_t id, std::span<const float> logits) {
     result_.ids.push_back(id);
     const bool stops =
         !request_.ignore_eos && std::find(request_.stop_ids.begin(), request_.stop_ids.end(), id) !=
                                     request_.stop_ids.end();
     if (!stops || request_.show_special) {
+      if (callbacks_.on_token) {
+        callbacks_.on_token(id, logits);
+      }
       ended_here_ = !stream_.push(id);  // the result then says why
     }
   }

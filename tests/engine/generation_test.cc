@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <string>
 
 #include "base/error.h"
@@ -67,6 +68,22 @@ TEST(Generation, PiecesJoinToTheTextAndAreWholeCharacters) {
   EXPECT_EQ(result.ids.size(), 40u);
   EXPECT_TRUE(engine->idle());
   engine->check_integrity();
+}
+
+TEST(Generation, TokensComeWithTheLogitsTheyWereDrawnFrom) {
+  const Mini& mini = Mini::get();
+  std::vector<int32_t> ids;
+  GenerationCallbacks callbacks;
+  callbacks.on_token = [&](int32_t id, std::span<const float> logits) {
+    ASSERT_EQ(static_cast<int64_t>(logits.size()), mini.model.config.vocab_size);
+    EXPECT_EQ(*std::max_element(logits.begin(), logits.end()), logits[static_cast<size_t>(id)]);
+    ids.push_back(id);
+  };
+  GenerationResult result =
+      generate(*mini.engine(), mini.tokenizer, mini.request("Hi", 200), callbacks);
+  ASSERT_EQ(result.reason, FinishReason::kStop);
+  result.ids.pop_back();  // the stop id is no part of the text
+  EXPECT_EQ(ids, result.ids);
 }
 
 TEST(Generation, TheEndOfSequenceEndsIt) {
