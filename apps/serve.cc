@@ -11,7 +11,9 @@
 #include "output.h"
 #include "serve/http_server.h"
 #include "serve/info_api.h"
+#include "serve/openai_api.h"
 #include "serve/router.h"
+#include "serve/tokens_api.h"
 #include "session.h"
 
 namespace mm::cli {
@@ -139,6 +141,8 @@ int serve(const Flags& given) {
   state->max_queue = flags.max_queue;
   Router router(flags.access);
   add_info_routes(router, state);
+  add_openai_routes(router, state);
+  add_tokens_routes(router, state);
   // The model is loaded while the server already tells that it is loading. Declared before the
   // server: no request may outlive it.
   std::optional<Loaded> loaded;

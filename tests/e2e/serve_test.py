@@ -1,60 +1,12 @@
 """minimax serve over HTTP, as clients meet it."""
 
-import http.client
-import json
-import re
-import signal
 import socket
 import ssl
 import subprocess
 import unittest
 
-from program import MINI, PROGRAM, ProgramTest, environment
-
-
-class Server:
-    """A server on a free port. Its log is read until it says that it is ready."""
-
-    def __init__(self, *arguments):
-        self.process = subprocess.Popen(
-            [PROGRAM, "serve", "-m", str(MINI), "--port", "0", "-c", "2048", *map(str, arguments)],
-            stderr=subprocess.PIPE, text=True, env=environment())
-        self.log = []
-        self.port = None
-        for line in self.process.stderr:
-            self.log.append(line)
-            found = re.search(r"listening on https?://\S+:(\d+)$", line.strip())
-            if found:
-                self.port = int(found.group(1))
-            if "info: ready" in line:
-                return
-        raise AssertionError("the server ended: " + "".join(self.log))
-
-    def request(self, method, path, body=None, headers=None):
-        """Status, headers and parsed body (text, when it is no JSON)."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=120)
-        try:
-            data = body if body is None or isinstance(body, (str, bytes)) else json.dumps(body)
-            connection.request(method, path, data, headers or {})
-            response = connection.getresponse()
-            text = response.read().decode()
-            is_json = response.getheader("Content-Type") == "application/json"
-            return response.status, response.headers, json.loads(text) if is_json else text
-        finally:
-            connection.close()
-
-    def metrics(self):
-        text = self.request("GET", "/metrics")[2]
-        return {line.rsplit(" ", 1)[0]: float(line.rsplit(" ", 1)[1])
-                for line in text.splitlines() if line and not line.startswith("#")}
-
-    def stop(self):
-        """Exit code after SIGTERM, and the whole log."""
-        if self.process.poll() is None:
-            self.process.send_signal(signal.SIGTERM)
-        rest = self.process.communicate(timeout=120)[1]
-        self.log.append(rest)
-        return self.process.returncode, "".join(self.log)
+from program import ProgramTest
+from serve_server import Server
 
 
 class Information(unittest.TestCase):

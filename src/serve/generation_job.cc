@@ -1,0 +1,178 @@
+#include "serve/generation_job.h"
+
+#include <fmt/format.h>
+
+#include <chrono>
+#include <optional>
+
+#include "base/log.h"
+
+namespace mm {
+
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+double seconds_since(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
+
+/// A place in the queue for each choice, given back when they have ended.
+class Seats {
+ public:
+  Seats(std::shared_ptr<ServerState> state, const ServedModel& model, int count)
+      : state_(std::move(state)), count_(count) {
+    const int most = model.max_sequences + state_->max_queue;
+    if (state_->active.fetch_add(count_) + count_ > most) {
+      state_->active -= count_;
+      state_->metrics.count_refusal("queue_full");
+      ApiError error(
+          429, "rate_limit_error",
+          fmt::format("the queue is full: {} generations run or wait, {} more do not fit "
+                      "(--parallel {}, --max-queue {})",
+                      state_->active.load(), count_, model.max_sequences, state_->max_queue),
+          "", "queue_full");
+      error.retry_after = 1;
+      throw error;
+    }
+  }
+  ~Seats() { state_->active -= count_; }
+  Seats(const Seats&) = delete;
+  Seats& operator=(const Seats&) = delete;
+
+ private:
+  std::shared_ptr<ServerState> state_;
+  int count_;
+};
+
+/// Lives as long as a choice runs: the callbacks in the engine hold it. All but the constructor
+/// runs on the engine's thread.
+class GenerationJob : public std::enable_shared_from_this<GenerationJob> {
+ public:
+  GenerationJob(const std::shared_ptr<ServerState>& state, const ServedModel& model,
+                GenerationJobOptions options, std::unique_ptr<AnswerWriter> writer)
+      : state_(state),
+        model_(model),
+        seats_(state, model, static_cast<int>(options.requests.size())),
+        options_(std::move(options)),
+        writer_(std::move(writer)),
+        choices_(options_.requests.size()) {}
+
+  void submit(Engine& engine) {
+    try {
+      for (size_t i = 0; i < choices_.size(); ++i) {
+        choices_[i].id =
+            submit_generation(engine, *model_.tokenizer, options_.requests[i], callbacks(i));
+      }
+    } catch (const std::exception& error) {
+      fail(to_api_error(error));
+      cancel(engine);
+      return;
+    }
+    writer_->begin();
+  }
+  void cancel(Engine& engine) {
+    for (const Choice& choice : choices_) {
+      if (choice.id && !choice.ended) {
+        engine.cancel(*choice.id);
+      }
+    }
+  }
+
+ private:
+  struct Choice {
+    std::optional<RequestId> id;
+    bool ended = false;
+    double first_token_seconds = -1;
+    std::vector<TokenLogprobs> tokens;  // not yet written
+  };
+
+  GenerationCallbacks callbacks(size_t i) {
+    GenerationCallbacks result;
+    const auto self = shared_from_this();
+    result.on_token = [self, i](int32_t id, std::span<const float> logits) {
+      self->on_token(self->choices_[i], id, logits);
+    };
+    result.on_text = [self, i](const std::string& piece) {
+      const bool heard = self->failed_ || self->writer_->text(i, piece, self->choices_[i].tokens);
+      self->choices_[i].tokens.clear();
+      return heard;
+    };
+    if (options_.progress && i == 0) {
+      result.on_prefill = [self](int64_t done, int64_t total) {
+        self->writer_->progress(done, total);
+        return true;
+      };
+    }
+    result.on_end = [self, i](const GenerationResult& end) { self->on_end(i, end); };
+    return result;
+  }
+
+  void on_token(Choice& choice, int32_t id, std::span<const float> logits) const {
+    if (choice.first_token_seconds < 0) {
+      choice.first_token_seconds = seconds_since(start_);
+    }
+    if (options_.top_logprobs >= 0) {
+      choice.tokens.push_back(find_logprobs(logits, id, options_.top_logprobs));
+    }
+  }
+
+  void on_end(size_t i, const GenerationResult& result) {
+    Choice& choice = choices_[i];
+    choice.ended = true;
+    const size_t tokens = result.ids.size();
+    state_->metrics.count_generation(
+        result.usage, result.error.empty() ? to_string(result.reason) : "error",
+        choice.first_token_seconds,
+        tokens > 1 ? result.decode_seconds / static_cast<double>(tokens - 1) : -1,
+        seconds_since(start_));
+    if (failed_) {
+      return;
+    }
+    if (!result.error.empty()) {
+      log_line(LogLevel::kError, result.error);
+      fail({500, "server_error", "the generation failed; the server's log says why", "",
+            "internal_error"});
+      return;
+    }
+    writer_->end(i, result, choice.tokens);
+    if (++ended_ == choices_.size()) {
+      writer_->finish();
+    }
+  }
+
+  void fail(const ApiError& error) {
+    failed_ = true;
+    writer_->fail(error);
+  }
+
+  std::shared_ptr<ServerState> state_;
+  const ServedModel& model_;
+  Seats seats_;
+  GenerationJobOptions options_;
+  std::unique_ptr<AnswerWriter> writer_;
+  std::vector<Choice> choices_;
+  size_t ended_ = 0;
+  bool failed_ = false;
+  const Clock::time_point start_ = Clock::now();
+};
+
+}  // namespace
+
+void start_generation(const std::shared_ptr<ServerState>& state,
+                      const std::shared_ptr<Exchange>& exchange, GenerationJobOptions options,
+                      std::unique_ptr<AnswerWriter> writer) {
+  const ServedModel& model = state->ready();
+  const auto job =
+      std::make_shared<GenerationJob>(state, model, std::move(options), std::move(writer));
+  model.loop->post([job](Engine& engine) { job->submit(engine); });
+  // After submit() in the engine's inbox, whenever the client goes. Weak: the exchange lives in the
+  // job's writer.
+  exchange->on_gone([weak = std::weak_ptr(job), loop = model.loop] {
+    if (const auto gone = weak.lock()) {
+      loop->post([gone](Engine& engine) { gone->cancel(engine); });
+    }
+  });
+}
+
+}  // namespace mm

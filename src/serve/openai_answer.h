@@ -1,0 +1,30 @@
+/// Answers in the form of OpenAI's completions and chat completions, whole or as events.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "serve/generation_job.h"
+#include "text/tokenizer.h"
+
+namespace mm {
+
+struct OpenAiAnswerOptions {
+  bool chat = false;  ///< messages and deltas, not texts
+  bool stream = false;
+  bool include_usage = false;
+  bool logprobs = false;
+  int choices_per_prompt = 1;  ///< a prompt counts once in the usage, whatever its choices
+  size_t choices = 1;
+  std::string model;
+};
+
+std::unique_ptr<AnswerWriter> make_openai_answer(std::shared_ptr<Exchange> exchange,
+                                                 const Tokenizer& tokenizer,
+                                                 OpenAiAnswerOptions options);
+
+/// "data: …\n\n". Bytes that are not UTF-8 become U+FFFD.
+std::string sse_data(const Json& json);
+
+}  // namespace mm
