@@ -1,0 +1,398 @@
+#include "serve/http_session.h"
+
+#include <fmt/format.h>
+#include <poll.h>
+
+#include <array>
+#include <boost/beast/core/flat_buffer.hpp>
+#include <boost/beast/http/parser.hpp>
+#include <boost/beast/http/read.hpp>
+#include <boost/beast/http/string_body.hpp>
+#include <optional>
+#include <random>
+
+#include "base/error.h"
+#include "serve/api_error.h"
+#include "serve/session_exchange.h"
+
+namespace mm {
+
+namespace {
+
+namespace asio = boost::asio;
+namespace beast = boost::beast;
+using boost::system::error_code;
+using Clock = std::chrono::steady_clock;
+
+/// A socket with or without TLS, chosen when it is made: one type for everything above.
+class Channel {
+ public:
+  using executor_type = HttpSocket::executor_type;  // NOLINT(readability-identifier-naming): asio's
+
+  Channel(HttpSocket socket, asio::ssl::context* tls) : socket_(std::move(socket)) {
+    if (tls != nullptr) {
+      tls_.emplace(socket_, *tls);
+    }
+  }
+  executor_type get_executor() { return socket_.get_executor(); }
+  bool has_tls() const { return tls_.has_value(); }
+
+  template <typename Buffers, typename Handler>
+  void async_read_some(const Buffers& buffers, Handler&& handler) {
+    if (tls_) {
+      tls_->async_read_some(buffers, std::forward<Handler>(handler));
+    } else {
+      socket_.async_read_some(buffers, std::forward<Handler>(handler));
+    }
+  }
+  template <typename Buffers, typename Handler>
+  void async_write_some(const Buffers& buffers, Handler&& handler) {
+    if (tls_) {
+      tls_->async_write_some(buffers, std::forward<Handler>(handler));
+    } else {
+      socket_.async_write_some(buffers, std::forward<Handler>(handler));
+    }
+  }
+  template <typename Handler>
+  void async_handshake(Handler&& handler) {
+    tls_->async_handshake(asio::ssl::stream_base::server, std::forward<Handler>(handler));
+  }
+  /// Whether the other side has closed or the connection is broken; unread bytes do not hide it.
+  bool peer_has_gone() {
+    pollfd query{socket_.native_handle(), POLLRDHUP, 0};
+    return poll(&query, 1, 0) > 0 && (query.revents & (POLLRDHUP | POLLHUP | POLLERR)) != 0;
+  }
+  /// Sends what is queued and says that no more will come.
+  void shut_down() {
+    error_code ignored;
+    socket_.shutdown(asio::socket_base::shutdown_send, ignored);
+  }
+  void close() {
+    error_code ignored;
+    socket_.close(ignored);
+  }
+  bool is_open() const { return socket_.is_open(); }
+
+ private:
+  HttpSocket socket_;
+  std::optional<asio::ssl::stream<HttpSocket&>> tls_;
+};
+
+/// 64 random bits in hexadecimal: unique enough to find a request in a log.
+std::string make_request_id() {
+  thread_local std::mt19937_64 random(std::random_device{}());
+  return fmt::format("{:016x}", random());
+}
+
+/// One connection: reads a request, hands it to the handler, writes the answer, and again. All its
+/// members run on one strand.
+class Session : public std::enable_shared_from_this<Session> {
+ public:
+  /// All handlers of `socket` run on `strand`.
+  Session(HttpSocket socket, HttpStrand strand, std::shared_ptr<HttpSessionContext> shared,
+          asio::ssl::context* tls)
+      : shared_(std::move(shared)),
+        strand_(std::move(strand)),
+        channel_(std::move(socket), tls),
+        timer_(channel_.get_executor()) {
+    ++shared_->connections;
+  }
+  ~Session() {
+    if (exchange_) {
+      exchange_->go("stopped");
+    }
+    --shared_->connections;
+  }
+  Session(const Session&) = delete;
+  Session& operator=(const Session&) = delete;
+
+  void start() {
+    deadline_ = Clock::now() + shared_->options.idle_timeout;
+    tick();
+    if (!channel_.has_tls()) {
+      read_head();
+      return;
+    }
+    channel_.async_handshake([self = shared_from_this()](error_code error) {
+      if (error) {
+        self->close("tls");
+      } else {
+        self->read_head();
+      }
+    });
+  }
+  /// Over the limit of connections: says so and closes.
+  void refuse() {
+    deadline_ = Clock::now() + kHttpTick * 5;
+    tick();
+    refuse_with(503, "too many connections; try again later", "overloaded");
+  }
+
+ private:
+  using Parser = beast::http::request_parser<beast::http::string_body>;
+
+  void read_head() {
+    if (shared_->draining) {
+      close("drain");
+      return;
+    }
+    parser_.emplace();
+    parser_->header_limit(static_cast<uint32_t>(shared_->options.max_header_bytes));
+    parser_->body_limit(static_cast<uint64_t>(shared_->options.max_body_bytes));
+    deadline_ = Clock::now() + shared_->options.idle_timeout;
+    idle_ = true;
+    beast::http::async_read_header(
+        channel_, buffer_, *parser_,
+        [self = shared_from_this()](error_code error, size_t) { self->on_head(error); });
+  }
+
+  void on_head(error_code error) {
+    idle_ = false;
+    if (error) {
+      on_read_error(error);
+      return;
+    }
+    deadline_ = Clock::now() + shared_->options.body_timeout;
+    if (!beast::iequals(parser_->get()[beast::http::field::expect], "100-continue")) {
+      read_body();
+      return;
+    }
+    outgoing_ = "HTTP/1.1 100 Continue\r\n\r\n";
+    asio::async_write(channel_, asio::buffer(outgoing_),
+                      [self = shared_from_this()](error_code failed, size_t) {
+                        if (failed) {
+                          self->close("write");
+                        } else {
+                          self->read_body();
+                        }
+                      });
+  }
+
+  void read_body() {
+    beast::http::async_read(channel_, buffer_, *parser_,
+                            [self = shared_from_this()](error_code error, size_t) {
+                              if (error) {
+                                self->on_read_error(error);
+                              } else {
+                                self->handle();
+                              }
+                            });
+  }
+
+  void on_read_error(error_code error) {
+    using HttpError = beast::http::error;
+    if (!channel_.is_open()) {
+      return;
+    }
+    const HttpServerOptions& options = shared_->options;
+    if (error == HttpError::body_limit) {
+      refuse_with(413,
+                  fmt::format("the body is over the limit of {} bytes (--max-body)",
+                              options.max_body_bytes),
+                  "body_too_large");
+    } else if (error == HttpError::header_limit || error == HttpError::buffer_overflow) {
+      refuse_with(
+          431, fmt::format("the headers are over the limit of {} bytes", options.max_header_bytes),
+          "headers_too_large");
+    } else if (error != HttpError::end_of_stream && error != HttpError::partial_message &&
+               error.category() == make_error_code(HttpError::bad_version).category()) {
+      refuse_with(400, fmt::format("not a request of HTTP/1.1: {}", error.message()),
+                  "bad_request");
+    } else {
+      close("read");
+    }
+  }
+
+  /// Answers a request that could not be read, and closes.
+  void refuse_with(int status, const std::string& message, const std::string& code) {
+    const HttpResponse response =
+        error_response({status, "invalid_request_error", message, "", code});
+    outgoing_ = format_head(response, static_cast<int64_t>(response.body.size()), false, false) +
+                response.body;
+    asio::async_write(channel_, asio::buffer(outgoing_),
+                      [self = shared_from_this()](error_code, size_t) { self->linger(); });
+  }
+
+  HttpRequest take_request() {
+    auto message = parser_->release();
+    HttpRequest request;
+    request.id = make_request_id();
+    request.method = std::string(message.method_string());
+    const std::string target(message.target());
+    const size_t mark = target.find('?');
+    request.path = percent_decode(std::string_view(target).substr(0, mark));
+    request.query = mark == std::string::npos ? "" : target.substr(mark + 1);
+    for (const auto& field : message) {
+      request.headers.push_back({std::string(field.name_string()), std::string(field.value())});
+    }
+    request.body = std::move(message.body());
+    return request;
+  }
+
+  void handle() {
+    const bool keep_alive = parser_->get().keep_alive() && !shared_->draining;
+    const bool chunks = parser_->get().version() >= 11;
+    HttpRequest request;
+    try {
+      request = take_request();
+    } catch (const Error& error) {
+      refuse_with(400, error.what(), "bad_request");
+      return;
+    }
+    deadline_ = Clock::now() + shared_->options.request_timeout;
+    const auto wake = [weak = weak_from_this(), strand = strand_] {
+      asio::post(strand, [weak] {
+        if (const auto self = weak.lock()) {
+          self->flush();
+        }
+      });
+    };
+    exchange_ = std::make_shared<SessionExchange>(
+        request, SessionExchangeOptions{keep_alive, chunks, shared_->options.max_unread_bytes},
+        wake);
+    try {
+      shared_->handler(request, exchange_);
+    } catch (const std::exception& error) {
+      exchange_->respond(error_response(to_api_error(error)));
+    }
+  }
+
+  /// Writes what the exchange holds, until it holds nothing.
+  void flush() {
+    if (writing_ || !exchange_ || !channel_.is_open()) {
+      return;
+    }
+    if (exchange_->overflown()) {
+      close("unread");
+      return;
+    }
+    const bool last = exchange_->finished();  // before take(): what comes after it is empty
+    outgoing_ = exchange_->take();
+    if (outgoing_.empty()) {
+      if (last) {
+        end_exchange();
+      }
+      return;
+    }
+    writing_ = true;
+    write_deadline_ = Clock::now() + shared_->options.write_timeout;
+    asio::async_write(
+        channel_, asio::buffer(outgoing_),
+        [self = shared_from_this()](const error_code& failed, size_t) {
+          if (failed) {
+            return size_t{0};
+          }
+          self->write_deadline_ = Clock::now() + self->shared_->options.write_timeout;
+          return size_t{64} << 10;
+        },
+        [self = shared_from_this()](error_code error, size_t) {
+          self->writing_ = false;
+          if (error) {
+            self->close("gone");
+          } else {
+            self->flush();
+          }
+        });
+  }
+
+  void end_exchange() {
+    const auto exchange = std::move(exchange_);
+    exchange_ = nullptr;
+    exchange->complete();
+    if (exchange->keep_alive() && !shared_->draining) {
+      read_head();
+    } else {
+      linger();
+    }
+  }
+
+  /// Closes so that the client still reads the answer: closing with unread input would reset the
+  /// connection.
+  void linger() {
+    channel_.shut_down();
+    deadline_ = Clock::now() + kHttpTick * 10;
+    discard();
+  }
+  void discard() {
+    channel_.async_read_some(asio::buffer(trash_),
+                             [self = shared_from_this()](error_code error, size_t) {
+                               if (error) {
+                                 self->close("done");
+                               } else {
+                                 self->discard();
+                               }
+                             });
+  }
+
+  void tick() {
+    timer_.expires_after(kHttpTick);
+    timer_.async_wait([self = shared_from_this()](error_code error) {
+      if (!error && self->channel_.is_open()) {
+        self->check();
+        self->tick();
+      }
+    });
+  }
+  void check() {
+    const Clock::time_point now = Clock::now();
+    if (idle_ && shared_->draining && buffer_.size() == 0) {
+      close("drain");
+    } else if (writing_ && now > write_deadline_) {
+      close("unread");
+    } else if (exchange_ && channel_.peer_has_gone()) {
+      close("gone");
+    } else if (now > deadline_) {
+      expire();
+    } else if (exchange_) {
+      exchange_->beat(shared_->options.heartbeat);
+    }
+  }
+  void expire() {
+    if (!exchange_ || exchange_->begun()) {
+      close("timeout");
+      return;
+    }
+    exchange_->go("timeout");
+    exchange_ = nullptr;
+    deadline_ = Clock::now() + kHttpTick * 10;
+    refuse_with(504, "the answer took longer than the server's limit (--request-timeout)",
+                "timeout");
+  }
+
+  void close(const char* reason) {
+    if (exchange_) {
+      exchange_->go(reason);
+      exchange_ = nullptr;
+    }
+    timer_.cancel();
+    channel_.close();
+  }
+
+  std::shared_ptr<HttpSessionContext> shared_;
+  HttpStrand strand_;
+  Channel channel_;
+  asio::steady_timer timer_;
+  beast::flat_buffer buffer_;
+  std::optional<Parser> parser_;
+  std::shared_ptr<SessionExchange> exchange_;
+  std::string outgoing_;
+  std::array<char, 4096> trash_{};
+  Clock::time_point deadline_, write_deadline_;
+  bool writing_ = false;
+  bool idle_ = false;
+};
+
+}  // namespace
+
+void start_http_session(HttpSocket socket, HttpStrand strand,
+                        std::shared_ptr<HttpSessionContext> context, asio::ssl::context* tls) {
+  std::make_shared<Session>(std::move(socket), std::move(strand), std::move(context), tls)->start();
+}
+
+void refuse_http_session(HttpSocket socket, HttpStrand strand,
+                         std::shared_ptr<HttpSessionContext> context) {
+  std::make_shared<Session>(std::move(socket), std::move(strand), std::move(context), nullptr)
+      ->refuse();
+}
+
+}  // namespace mm
