@@ -23,7 +23,7 @@ class TextStream {
  public:
   TextStream(const Tokenizer& tokenizer, const GenerationRequest& request,
              const GenerationCallbacks& callbacks, GenerationResult& result)
-      : detokenizer_(tokenizer, {.skip_special = !request.show_special}),
+      : detokenizer_(tokenizer, {.skip_special = !request.show_special, .keep = request.shown_ids}),
         stop_(request.stops),
         request_(request),
         callbacks_(callbacks),

@@ -3,7 +3,6 @@
 #include <ctime>
 
 #include "base/error.h"
-#include "base/json_value.h"
 
 namespace mm {
 
@@ -33,18 +32,25 @@ std::tm local_time() {
 PromptBuilder::PromptBuilder(const std::string& folder, const Tokenizer& tokenizer)
     : template_(load_template(folder)), tokenizer_(tokenizer) {}
 
-std::string PromptBuilder::render(const std::vector<ChatMessage>& messages) const {
+std::string PromptBuilder::render(const std::vector<ChatMessage>& messages,
+                                  const Json& tools) const {
   ChatInput input;
   for (const ChatMessage& message : messages) {
-    input.messages.push_back({{"role", message.role}, {"content", message.content}});
+    Json json = {{"role", message.role}, {"content", message.content}};
+    if (!message.name.empty()) {
+      json["name"] = message.name;
+    }
+    input.messages.push_back(std::move(json));
   }
+  input.tools = tools;
   input.add_generation_prompt = true;
   input.now = local_time();
   return template_.render(input);
 }
 
-std::vector<int32_t> PromptBuilder::encode(const std::vector<ChatMessage>& messages) const {
-  return tokenizer_.encode(render(messages));
+std::vector<int32_t> PromptBuilder::encode(const std::vector<ChatMessage>& messages,
+                                           const Json& tools) const {
+  return tokenizer_.encode(render(messages, tools));
 }
 
 }  // namespace mm

@@ -36,7 +36,8 @@ struct GenerationRequest {
   std::vector<std::string> stops;  ///< stop strings, matched on the decoded text
   std::vector<int32_t> stop_ids;   ///< end-of-sequence ids
   bool ignore_eos = false;
-  bool show_special = false;  ///< special tokens appear in the text
+  bool show_special = false;            ///< special tokens appear in the text
+  std::vector<int32_t> shown_ids = {};  ///< special tokens that appear in it all the same
 };
 
 enum class FinishReason : uint8_t { kStop, kLength, kContextFull, kCancelled };

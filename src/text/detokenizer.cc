@@ -7,7 +7,7 @@
 namespace mm {
 
 std::string Detokenizer::push(int32_t id) {
-  if (options_.skip_special && tokenizer_.is_special(id))
+  if (tokenizer_.is_hidden(id, options_))
     return {};
   pending_ += tokenizer_.piece(id);
   const size_t complete = utf8::complete_prefix(pending_);

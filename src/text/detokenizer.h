@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <string>
+#include <utility>
 
 #include "text/tokenizer.h"
 
@@ -15,8 +16,8 @@ namespace mm {
 class Detokenizer {
  public:
   /// `tokenizer` must outlive this object.
-  explicit Detokenizer(const Tokenizer& tokenizer, const DecodeOptions& options = {})
-      : tokenizer_(tokenizer), options_(options) {}
+  explicit Detokenizer(const Tokenizer& tokenizer, DecodeOptions options = {})
+      : tokenizer_(tokenizer), options_(std::move(options)) {}
 
   /// Text that the id completes; perhaps none. Ids without a token have no text: a model's matrix
   /// may have more rows than the tokenizer has tokens.

@@ -248,12 +248,17 @@ void Tokenizer::encode_words(std::string_view text, EncodeState& state) const {
                       [&](const WordBatch& batch) { state.words.encode(batch); });
 }
 
+bool Tokenizer::is_hidden(int32_t id, const DecodeOptions& options) const {
+  return options.skip_special && is_special(id) &&
+         std::find(options.keep.begin(), options.keep.end(), id) == options.keep.end();
+}
+
 std::string Tokenizer::decode(std::span<const int32_t> ids, const DecodeOptions& options) const {
   std::string bytes;
   for (const int32_t id : ids) {
     if (!contains(id))
       bad_input("token id {} is not in the tokenizer, whose ids are below {}", id, vocab_size());
-    if (!options.skip_special || !is_special(id))
+    if (!is_hidden(id, options))
       bytes += piece(id);
   }
   return utf8::replace_invalid(bytes);

@@ -31,7 +31,8 @@ struct EncodeOptions {
 
 /// How Tokenizer::decode writes its text.
 struct DecodeOptions {
-  bool skip_special = true;  ///< leave markers out
+  bool skip_special = true;        ///< leave markers out
+  std::vector<int32_t> keep = {};  ///< but not these
 };
 
 /// An immutable tokenizer; threads may share it.
@@ -49,6 +50,8 @@ class Tokenizer {
   /// Ids of valid UTF-8 text. Throws kBadInput with the byte offset when it is not valid.
   std::vector<int32_t> encode(std::string_view text, const EncodeOptions& options = {}) const;
 
+  /// Whether decode() leaves the id out.
+  bool is_hidden(int32_t id, const DecodeOptions& options) const;
   /// Text of ids; bytes that are not UTF-8 become U+FFFD. Throws kBadInput for an unknown id.
   std::string decode(std::span<const int32_t> ids, const DecodeOptions& options = {}) const;
 

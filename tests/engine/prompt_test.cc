@@ -37,6 +37,21 @@ TEST(PromptBuilder, EncodesTheGoldenPrompts) {
   EXPECT_EQ(prompts.encode({{"user", "Tell me a story about a dog."}}), story);
 }
 
+TEST(PromptBuilder, GivesTheTemplateToolsAndTheNamesOfResults) {
+  const Tokenizer tokenizer = Tokenizer::load(kFolder);
+  const PromptBuilder prompts(
+      ChatTemplate::parse("{% for m in messages %}{{ m['role'] }} {{ m['name'] }}: "
+                          "{{ m['content'] }}\n{% endfor %}"
+                          "{% for t in tools %}{{ t | tojson }}{% endfor %}",
+                          "test"),
+      tokenizer);
+  EXPECT_TRUE(prompts.accepts_tools());
+  EXPECT_FALSE(PromptBuilder(kFolder, tokenizer).accepts_tools());
+  const Json tools = Json::array({{{"name", "f"}, {"description", "F."}}});
+  EXPECT_EQ(prompts.render({{"user", "Hi"}, {"tool", "4", "f"}}, tools),
+            "user : Hi\ntool f: 4\n{\"name\": \"f\", \"description\": \"F.\"}");
+}
+
 TEST(PromptBuilder, AFolderWithoutATemplateSaysWhatToDo) {
   const Tokenizer tokenizer = Tokenizer::load(kFolder);
   try {

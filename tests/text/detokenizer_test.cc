@@ -46,6 +46,16 @@ TEST(Detokenizer, HidesMarkersUnlessAsked) {
   EXPECT_EQ(shows.push(300), "\uFFFD<end>");
 }
 
+TEST(Detokenizer, ShowsTheMarkersThatAreKept) {
+  const Tokenizer tokenizer = tiny();
+  const DecodeOptions options = {.skip_special = true, .keep = {300}};
+  Detokenizer detokenizer(tokenizer, options);
+  EXPECT_EQ(detokenizer.push('a'), "a");
+  EXPECT_EQ(detokenizer.push(300), "<end>");
+  EXPECT_EQ(tokenizer.decode(std::vector<int32_t>{'a', 300}, options), "a<end>");
+  EXPECT_EQ(tokenizer.decode(std::vector<int32_t>{'a', 300}, {.keep = {301}}), "a");
+}
+
 TEST(Detokenizer, IdsBeyondTheTokenizerHaveNoText) {
   const Tokenizer tokenizer = tiny();
   Detokenizer detokenizer(tokenizer);
