@@ -72,6 +72,7 @@ struct Loaded {
     served.max_sequences = options.max_sequences;
     served.tokenizer = &session.tokenizer;
     served.prompts = prompts ? &*prompts : nullptr;
+    served.tool_format = prompts ? find_tool_format(*prompts) : ToolFormat::kNone;
     served.sampling = session.generation.sampling;
     served.eos_ids = session.eos_ids;
     served.loop = &loop;

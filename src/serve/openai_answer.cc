@@ -26,13 +26,21 @@ std::string make_answer_id(const char* prefix) {
   return fmt::format("{}-{:x}{:04x}", prefix, now, ++count);
 }
 
-const char* finish_reason(FinishReason reason) {
-  return reason == FinishReason::kStop ? "stop" : "length";
+const char* finish_reason(const GenerationResult& result, const AnswerParser& parser) {
+  if (parser.calls() > 0 && (result.reason == FinishReason::kStop || parser.done())) {
+    return "tool_calls";
+  }
+  return result.reason == FinishReason::kStop ? "stop" : "length";
 }
 
 /// What one choice has come to.
 struct Choice {
+  explicit Choice(const AnswerParserOptions& options) : parser(options) {}
+
+  AnswerParser parser;
   std::string text;
+  std::string reasoning;
+  Json calls = Json::array();
   std::vector<TokenLogprobs> tokens;
   GenerationResult result;
   int64_t offset = 0;  // bytes of the tokens whose log-probabilities were written
@@ -45,7 +53,7 @@ class OpenAiAnswer final : public AnswerWriter {
       : exchange_(std::move(exchange)),
         tokenizer_(tokenizer),
         options_(std::move(options)),
-        choices_(options_.choices),
+        choices_(options_.choices, Choice(options_.parser)),
         id_(make_answer_id(options_.chat ? "chatcmpl" : "cmpl")),
         created_(unix_seconds()) {}
 
@@ -77,22 +85,17 @@ class OpenAiAnswer final : public AnswerWriter {
   bool text(size_t choice, const std::string& piece,
             const std::vector<TokenLogprobs>& tokens) override {
     Choice& target = choices_[choice];
-    if (!options_.stream) {
-      target.text += piece;
-      target.tokens.insert(target.tokens.end(), tokens.begin(), tokens.end());
-      return true;
-    }
-    return write_choice(choice, body(target, piece, tokens, nullptr));
+    const bool heard = add(choice, target.parser.push(piece), tokens);
+    return heard && !target.parser.done();
   }
 
   void end(size_t choice, const GenerationResult& result,
            const std::vector<TokenLogprobs>& tokens) override {
     Choice& target = choices_[choice];
     target.result = result;
+    add(choice, target.parser.finish(), tokens);
     if (options_.stream) {
-      write_choice(choice, body(target, "", tokens, finish_reason(result.reason)));
-    } else {
-      target.tokens.insert(target.tokens.end(), tokens.begin(), tokens.end());
+      write_choice(choice, body(target, part_json({}), {}, finish_reason(result, target.parser)));
     }
   }
 
@@ -111,7 +114,8 @@ class OpenAiAnswer final : public AnswerWriter {
     for (size_t i = 0; i < choices_.size(); ++i) {
       Choice& choice = choices_[i];
       Json json = {{"index", i}};
-      json.update(body(choice, choice.text, choice.tokens, finish_reason(choice.result.reason)));
+      json.update(body(choice, whole_json(choice), choice.tokens,
+                       finish_reason(choice.result, choice.parser)));
       all.push_back(std::move(json));
     }
     Json answer = frame(std::move(all));
@@ -149,17 +153,73 @@ class OpenAiAnswer final : public AnswerWriter {
     return exchange_->write(sse_data(frame(Json::array({std::move(json)}))));
   }
 
-  /// The fields of a choice, or of a part of it.
-  Json body(Choice& choice, const std::string& text, const std::vector<TokenLogprobs>& tokens,
-            const char* reason) const {
-    Json json;
-    if (!options_.chat) {
-      json["text"] = text;
-    } else if (!options_.stream) {
-      json["message"] = {{"role", "assistant"}, {"content", text}};
-    } else {
-      json["delta"] = text.empty() ? Json::object() : Json({{"content", text}});
+  /// Keeps the parts of a whole answer, writes those of a stream. False: nobody listens.
+  bool add(size_t index, const std::vector<AnswerPart>& parts,
+           const std::vector<TokenLogprobs>& tokens) {
+    Choice& choice = choices_[index];
+    if (!options_.stream) {
+      choice.tokens.insert(choice.tokens.end(), tokens.begin(), tokens.end());
+    } else if (parts.empty() && options_.logprobs && !tokens.empty()) {
+      return write_choice(index, body(choice, part_json({}), tokens, nullptr));
     }
+    bool heard = true;
+    const std::vector<TokenLogprobs>* left = &tokens;  // the first part tells of them
+    static const std::vector<TokenLogprobs> kNone;
+    for (const AnswerPart& part : parts) {
+      Json fields = part_json(part);
+      if (part.kind == AnswerPart::Kind::kToolCall) {
+        fields["delta"]["tool_calls"].push_back(add_call(choice, part.call));
+      } else {
+        (part.kind == AnswerPart::Kind::kText ? choice.text : choice.reasoning) += part.text;
+      }
+      if (options_.stream) {
+        heard = write_choice(index, body(choice, std::move(fields), *left, nullptr));
+        left = &kNone;
+      }
+    }
+    return heard;
+  }
+
+  /// Keeps a call and returns it with its index, as streams have it.
+  static Json add_call(Choice& choice, const ToolCall& call) {
+    choice.calls.push_back({{"id", make_answer_id("call")},
+                            {"type", "function"},
+                            {"function", {{"name", call.name}, {"arguments", call.arguments}}}});
+    Json json = {{"index", choice.calls.size() - 1}};
+    json.update(choice.calls.back());
+    return json;
+  }
+
+  /// The text of a part where the API has it; calls are the caller's.
+  Json part_json(const AnswerPart& part) const {
+    if (!options_.chat) {
+      return {{"text", part.text}};
+    }
+    Json delta = Json::object();
+    if (!part.text.empty()) {
+      delta[part.kind == AnswerPart::Kind::kText ? "content" : "reasoning_content"] = part.text;
+    }
+    return {{"delta", std::move(delta)}};
+  }
+
+  Json whole_json(const Choice& choice) const {
+    if (!options_.chat) {
+      return {{"text", choice.text}};
+    }
+    Json message = {{"role", "assistant"}};
+    message["content"] = choice.text.empty() && !choice.calls.empty() ? Json() : Json(choice.text);
+    if (!choice.reasoning.empty()) {
+      message["reasoning_content"] = choice.reasoning;
+    }
+    if (!choice.calls.empty()) {
+      message["tool_calls"] = choice.calls;
+    }
+    return {{"message", std::move(message)}};
+  }
+
+  /// The fields of a choice, or of a part of it.
+  Json body(Choice& choice, Json json, const std::vector<TokenLogprobs>& tokens,
+            const char* reason) const {
     const bool has_tokens = options_.logprobs && !(options_.stream && tokens.empty());
     json["logprobs"] = !has_tokens     ? Json()
                        : options_.chat ? chat_logprobs(tokens)

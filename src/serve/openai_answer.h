@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "serve/answer_parser.h"
 #include "serve/generation_job.h"
 #include "text/tokenizer.h"
 
@@ -18,6 +19,7 @@ struct OpenAiAnswerOptions {
   int choices_per_prompt = 1;  ///< a prompt counts once in the usage, whatever its choices
   size_t choices = 1;
   std::string model;
+  AnswerParserOptions parser;  ///< of chats: thoughts and calls in the text
 };
 
 std::unique_ptr<AnswerWriter> make_openai_answer(std::shared_ptr<Exchange> exchange,

@@ -12,6 +12,7 @@
 #include "engine/prompt.h"
 #include "serve/http.h"
 #include "serve/metrics.h"
+#include "serve/tool_format.h"
 #include "text/tokenizer.h"
 
 namespace mm {
@@ -26,8 +27,9 @@ struct ServedModel {
   int64_t vocab_size = 0;
   int max_sequences = 1;
   const Tokenizer* tokenizer = nullptr;
-  const PromptBuilder* prompts = nullptr;  ///< null: the folder has no chat template
-  SamplingParams sampling;                 ///< defaults of its generation_config.json
+  const PromptBuilder* prompts = nullptr;      ///< null: the folder has no chat template
+  ToolFormat tool_format = ToolFormat::kNone;  ///< of that template
+  SamplingParams sampling;                     ///< defaults of its generation_config.json
   std::vector<int32_t> eos_ids;
   EngineLoop* loop = nullptr;
 };

@@ -1,8 +1,8 @@
 #include "serve/tokens_api.h"
 
 #include "serve/api_error.h"
+#include "serve/chat_fields.h"
 #include "serve/json_fields.h"
-#include "serve/openai_api.h"
 #include "text/utf8.h"
 
 namespace mm {
@@ -46,7 +46,8 @@ Json detokenize(const JsonFields& body, const ServedModel& model) {
 }
 
 Json apply_template(const JsonFields& body, const ServedModel& model) {
-  return {{"prompt", chat_prompts(model).render(read_messages(body))}};
+  const ChatFields chat = read_chat_fields(body, model.tool_format);
+  return {{"prompt", chat_prompts(model).render(chat.messages, chat.tools)}};
 }
 
 void add_route(Router& router, const std::shared_ptr<ServerState>& state, const char* path,

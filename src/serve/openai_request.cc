@@ -1,0 +1,159 @@
+#include "serve/openai_request.h"
+
+#include <fmt/format.h>
+
+#include "serve/api_error.h"
+#include "serve/chat_fields.h"
+#include "serve/generation_fields.h"
+
+namespace mm {
+
+namespace {
+
+/// What a completion may generate when it does not say, as OpenAI has it.
+constexpr int64_t kCompletionTokens = 16;
+constexpr size_t kMostPrompts = 128;
+
+/// Refuses a field that is known and not served, unless it asks for nothing.
+void refuse_unless_empty(const JsonFields& body, const char* name) {
+  const std::optional<JsonView> value = body.find(name);
+  if (!value || (value->is_array() && value->elements(name).empty()) ||
+      (value->is_bool() && !value->as_bool(name)) ||
+      (value->is_string() && value->as_string(name).empty())) {
+    return;
+  }
+  throw ApiError(400, "invalid_request_error",
+                 fmt::format("{} is not supported by this server", name), name, "unsupported");
+}
+
+void check_response_format(const JsonFields& body) {
+  const std::optional<JsonView> format = body.find("response_format");
+  if (!format) {
+    return;
+  }
+  const std::string type = JsonFields(*format, "response_format").text("type").value_or("");
+  if (type != "text") {
+    throw ApiError(400, "invalid_request_error",
+                   fmt::format("response_format.type is \"{}\", this server has \"text\" only",
+                               type.substr(0, 40)),
+                   "response_format", "unsupported");
+  }
+}
+
+/// The choices of a list of prompts: each prompt's n, one after the other.
+GenerationJobOptions make_job(const GenerationFields& fields,
+                              const std::vector<std::vector<int32_t>>& prompts) {
+  GenerationJobOptions job;
+  job.progress = fields.stream && fields.return_progress;
+  for (const std::vector<int32_t>& prompt : prompts) {
+    for (int i = 0; i < fields.choices; ++i) {
+      GenerationRequest request = fields.request;
+      request.prompt = prompt;
+      request.sampling.seed += static_cast<uint64_t>(i);
+      job.requests.push_back(std::move(request));
+    }
+  }
+  return job;
+}
+
+/// A string, strings, ids, or lists of ids.
+std::vector<std::vector<int32_t>> read_prompts(const JsonFields& body, const ServedModel& model) {
+  const JsonView prompt = body.required("prompt");
+  if (prompt.is_string()) {
+    return {model.tokenizer->encode(prompt.as_string("prompt"))};
+  }
+  const std::vector<JsonView> elements = *body.list("prompt");
+  if (!elements.empty() && elements.front().is_int()) {
+    return {read_ids(elements, "prompt", model.vocab_size)};
+  }
+  if (elements.empty() || elements.size() > kMostPrompts) {
+    body.refuse("prompt", fmt::format("1 to {} prompts", kMostPrompts));
+  }
+  std::vector<std::vector<int32_t>> prompts;
+  for (const JsonView& element : elements) {
+    const std::string path = fmt::format("prompt[{}]", prompts.size());
+    if (element.is_string()) {
+      prompts.push_back(model.tokenizer->encode(element.as_string(path)));
+    } else if (element.is_array()) {
+      prompts.push_back(read_ids(element.elements(path), path, model.vocab_size));
+    } else {
+      throw field_error("prompt", path + " is neither a string nor an array of token ids");
+    }
+  }
+  return prompts;
+}
+
+/// Markers of the answer's form that are tokens the text would leave out.
+std::vector<int32_t> find_markers(const ServedModel& model, const ChatFields& chat) {
+  std::vector<std::string> markers;
+  if (model.tool_format == ToolFormat::kM1) {
+    markers = {"<think>", "</think>", "<tool_calls>", "</tool_calls>"};
+  } else if (!chat.tools.is_null()) {
+    markers = {calls_marker(model.tool_format)};
+  }
+  std::vector<int32_t> ids;
+  for (const std::string& marker : markers) {
+    if (const std::optional<int32_t> id = model.tokenizer->find(marker)) {
+      ids.push_back(*id);
+    }
+  }
+  return ids;
+}
+
+OpenAiAnswerOptions make_answer_options(const GenerationFields& fields,
+                                        const GenerationJobOptions& job, const ServedModel& model) {
+  OpenAiAnswerOptions options;
+  options.stream = fields.stream;
+  options.include_usage = fields.include_usage;
+  options.logprobs = job.top_logprobs >= 0;
+  options.choices_per_prompt = fields.choices;
+  options.choices = job.requests.size();
+  options.model = model.name;
+  return options;
+}
+
+}  // namespace
+
+OpenAiRequest read_chat_request(const JsonFields& body, const ServedModel& model) {
+  GenerationFields fields = read_generation_fields(body, model);
+  check_response_format(body);
+  for (const char* name : {"functions", "audio", "context", "images"}) {
+    refuse_unless_empty(body, name);
+  }
+  const bool logprobs = body.boolean("logprobs").value_or(false);
+  const std::optional<int64_t> top = body.integer("top_logprobs", 0, 20);
+  if (top && !logprobs) {
+    throw field_error("top_logprobs", "top_logprobs is given, but logprobs is not true");
+  }
+  const ChatFields chat = read_chat_fields(body, model.tool_format);
+  fields.request.shown_ids = find_markers(model, chat);
+  OpenAiRequest request;
+  request.job = make_job(fields, {chat_prompts(model).encode(chat.messages, chat.tools)});
+  request.job.top_logprobs = logprobs ? static_cast<int>(top.value_or(0)) : -1;
+  request.answer = make_answer_options(fields, request.job, model);
+  request.answer.chat = true;
+  request.answer.parser = {
+      .format = model.tool_format, .tools = !chat.tools.is_null(), .most_calls = chat.most_calls};
+  return request;
+}
+
+OpenAiRequest read_completion_request(const JsonFields& body, const ServedModel& model) {
+  GenerationFields fields = read_generation_fields(body, model);
+  check_response_format(body);
+  for (const char* name : {"echo", "suffix"}) {
+    refuse_unless_empty(body, name);
+  }
+  if (body.integer("best_of", 1, 128).value_or(fields.choices) != fields.choices) {
+    body.refuse("best_of", "the same as n: this server returns all it generates");
+  }
+  if (fields.request.max_tokens < 0) {
+    fields.request.max_tokens = kCompletionTokens;
+  }
+  OpenAiRequest request;
+  request.job = make_job(fields, read_prompts(body, model));
+  request.job.top_logprobs = static_cast<int>(body.integer("logprobs", 0, 20).value_or(-1));
+  request.answer = make_answer_options(fields, request.job, model);
+  return request;
+}
+
+}  // namespace mm
