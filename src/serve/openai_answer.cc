@@ -169,7 +169,7 @@ class OpenAiAnswer final : public AnswerWriter {
       Json fields = part_json(part);
       if (part.kind == AnswerPart::Kind::kToolCall) {
         fields["delta"]["tool_calls"].push_back(add_call(choice, part.call));
-      } else {
+      } else if (!options_.stream) {
         (part.kind == AnswerPart::Kind::kText ? choice.text : choice.reasoning) += part.text;
       }
       if (options_.stream) {
