@@ -9,6 +9,7 @@
 #include "engine/engine_loop.h"
 #include "interrupt.h"
 #include "output.h"
+#include "serve/anthropic_api.h"
 #include "serve/http_server.h"
 #include "serve/info_api.h"
 #include "serve/openai_api.h"
@@ -143,6 +144,7 @@ int serve(const Flags& given) {
   Router router(flags.access);
   add_info_routes(router, state);
   add_openai_routes(router, state);
+  add_anthropic_routes(router, state);
   add_tokens_routes(router, state);
   // The model is loaded while the server already tells that it is loading. Declared before the
   // server: no request may outlive it.

@@ -31,6 +31,30 @@ ApiError from_error(const Error& error) {
   return {500, "server_error", "the server failed; its log says why", "", "internal_error"};
 }
 
+const char* anthropic_type(int status) {
+  switch (status) {
+    case 401:
+      return "authentication_error";
+    case 403:
+      return "permission_error";
+    case 404:
+      return "not_found_error";
+    case 413:
+      return "request_too_large";
+    case 429:
+      return "rate_limit_error";
+    case 503:
+      return "overloaded_error";
+    default:
+      return status < 500 ? "invalid_request_error" : "api_error";
+  }
+}
+
+bool is_anthropic(std::string_view path) {
+  constexpr std::string_view kMessages = "/v1/messages";
+  return path.substr(0, kMessages.size()) == kMessages;
+}
+
 }  // namespace
 
 ApiError field_error(const std::string& param, const std::string& message) {
@@ -56,11 +80,21 @@ Json error_json(const ApiError& error) {
             {"code", or_null(error.code)}}}};
 }
 
+Json anthropic_error_json(const ApiError& error) {
+  return {{"type", "error"},
+          {"error", {{"type", anthropic_type(error.status)}, {"message", error.message}}}};
+}
+
 HttpResponse error_response(const ApiError& error) {
+  return error_response(error, "");
+}
+
+HttpResponse error_response(const ApiError& error, std::string_view path) {
   HttpResponse response;
   response.status = error.status;
+  const Json json = is_anthropic(path) ? anthropic_error_json(error) : error_json(error);
   // Messages quote what was sent: bytes that are not UTF-8 must not make a second error.
-  response.body = error_json(error).dump(-1, ' ', false, Json::error_handler_t::replace);
+  response.body = json.dump(-1, ' ', false, Json::error_handler_t::replace);
   if (error.retry_after > 0) {
     response.headers.push_back({"Retry-After", std::to_string(error.retry_after)});
   }

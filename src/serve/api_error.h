@@ -3,6 +3,7 @@
 
 #include <exception>
 #include <string>
+#include <string_view>
 
 #include "base/json_value.h"
 #include "serve/http.h"
@@ -37,5 +38,9 @@ ApiError to_api_error(const std::exception& error);
 /// {"error": {message, type, param, code}}.
 Json error_json(const ApiError& error);
 HttpResponse error_response(const ApiError& error);
+/// {"type": "error", "error": {type, message}}: Anthropic's form, by its kinds.
+Json anthropic_error_json(const ApiError& error);
+/// The same in the form that belongs to the path.
+HttpResponse error_response(const ApiError& error, std::string_view path);
 
 }  // namespace mm

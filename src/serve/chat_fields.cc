@@ -42,21 +42,6 @@ std::string read_content(const JsonFields& message) {
   return joined;
 }
 
-/// Letters, digits, '_', '-' and '.': what the models' forms and OpenAI have in common.
-std::string read_name(const JsonFields& function) {
-  function.required("name");
-  std::string name = *function.text("name");
-  const bool is_valid =
-      !name.empty() && name.size() <= kMostName &&
-      std::all_of(name.begin(), name.end(), [](unsigned char c) {
-        return (c < 0x80 && std::isalnum(c) != 0) || c == '_' || c == '-' || c == '.';
-      });
-  if (!is_valid) {
-    function.refuse("name", fmt::format("1 to {} letters, digits, '_', '-' or '.'", kMostName));
-  }
-  return name;
-}
-
 /// The member that holds the function of a tool, a call or a choice.
 JsonFields read_function(const JsonFields& parent) {
   if (parent.text("type").value_or("function") != "function") {
@@ -66,7 +51,7 @@ JsonFields read_function(const JsonFields& parent) {
 }
 
 ToolCall read_call(const JsonFields& function) {
-  ToolCall call{read_name(function), function.text("arguments").value_or("")};
+  ToolCall call{read_tool_name(function), function.text("arguments").value_or("")};
   if (call.arguments.empty()) {
     call.arguments = "{}";
   }
@@ -134,7 +119,7 @@ class MessageReader {
       }
       name = found->second;
     } else {
-      name = read_name(message);
+      name = read_tool_name(message);
     }
     return {.role = result_role(format_), .content = read_content(message), .name = name};
   }
@@ -164,7 +149,7 @@ Json read_tools(const JsonFields& body) {
   for (const JsonView& element : *elements) {
     const JsonFields function =
         read_function(JsonFields(element, fmt::format("tools[{}]", tools.size())));
-    const std::string name = read_name(function);
+    const std::string name = read_tool_name(function);
     function.text("description");
     if (const std::optional<JsonView> parameters = function.find("parameters")) {
       const JsonFields check(*parameters, function.path_of("parameters"));
@@ -192,7 +177,7 @@ bool read_tool_choice(const JsonFields& body, const Json& tools) {
       body.refuse("tool_choice", "\"none\", \"auto\", \"required\" or a function");
     }
   } else {
-    const std::string name = read_name(read_function(JsonFields(*choice, "tool_choice")));
+    const std::string name = read_tool_name(read_function(JsonFields(*choice, "tool_choice")));
     const bool is_known = std::any_of(tools.begin(), tools.end(),
                                       [&](const Json& tool) { return tool["name"] == name; });
     if (!is_known) {
@@ -233,6 +218,20 @@ ChatFields read_chat_fields(const JsonFields& body, ToolFormat format) {
   }
   fields.most_calls = body.boolean("parallel_tool_calls").value_or(true) ? 0 : 1;
   return fields;
+}
+
+std::string read_tool_name(const JsonFields& function) {
+  function.required("name");
+  std::string name = *function.text("name");
+  const bool is_valid =
+      !name.empty() && name.size() <= kMostName &&
+      std::all_of(name.begin(), name.end(), [](unsigned char c) {
+        return (c < 0x80 && std::isalnum(c) != 0) || c == '_' || c == '-' || c == '.';
+      });
+  if (!is_valid) {
+    function.refuse("name", fmt::format("1 to {} letters, digits, '_', '-' or '.'", kMostName));
+  }
+  return name;
 }
 
 const PromptBuilder& chat_prompts(const ServedModel& model) {

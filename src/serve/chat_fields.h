@@ -24,6 +24,10 @@ struct ChatFields {
 /// out. Throws ApiError 400 that names the field.
 ChatFields read_chat_fields(const JsonFields& body, ToolFormat format);
 
+/// The `name` of a tool: letters, digits, '_', '-' and '.', which all forms can write. Throws
+/// ApiError 400.
+std::string read_tool_name(const JsonFields& tool);
+
 /// The model's chat template. Throws ApiError 400 when the folder has none.
 const PromptBuilder& chat_prompts(const ServedModel& model);
 

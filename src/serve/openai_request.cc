@@ -83,23 +83,6 @@ std::vector<std::vector<int32_t>> read_prompts(const JsonFields& body, const Ser
   return prompts;
 }
 
-/// Markers of the answer's form that are tokens the text would leave out.
-std::vector<int32_t> find_markers(const ServedModel& model, const ChatFields& chat) {
-  std::vector<std::string> markers;
-  if (model.tool_format == ToolFormat::kM1) {
-    markers = {"<think>", "</think>", "<tool_calls>", "</tool_calls>"};
-  } else if (!chat.tools.is_null()) {
-    markers = {calls_marker(model.tool_format)};
-  }
-  std::vector<int32_t> ids;
-  for (const std::string& marker : markers) {
-    if (const std::optional<int32_t> id = model.tokenizer->find(marker)) {
-      ids.push_back(*id);
-    }
-  }
-  return ids;
-}
-
 OpenAiAnswerOptions make_answer_options(const GenerationFields& fields,
                                         const GenerationJobOptions& job, const ServedModel& model) {
   OpenAiAnswerOptions options;
@@ -126,7 +109,7 @@ OpenAiRequest read_chat_request(const JsonFields& body, const ServedModel& model
     throw field_error("top_logprobs", "top_logprobs is given, but logprobs is not true");
   }
   const ChatFields chat = read_chat_fields(body, model.tool_format);
-  fields.request.shown_ids = find_markers(model, chat);
+  fields.request.shown_ids = find_answer_markers(model, !chat.tools.is_null());
   OpenAiRequest request;
   request.job = make_job(fields, {chat_prompts(model).encode(chat.messages, chat.tools)});
   request.job.top_logprobs = logprobs ? static_cast<int>(top.value_or(0)) : -1;
@@ -154,6 +137,22 @@ OpenAiRequest read_completion_request(const JsonFields& body, const ServedModel&
   request.job.top_logprobs = static_cast<int>(body.integer("logprobs", 0, 20).value_or(-1));
   request.answer = make_answer_options(fields, request.job, model);
   return request;
+}
+
+std::vector<int32_t> find_answer_markers(const ServedModel& model, bool tools) {
+  std::vector<std::string> markers;
+  if (model.tool_format == ToolFormat::kM1) {
+    markers = {"<think>", "</think>", "<tool_calls>", "</tool_calls>"};
+  } else if (tools) {
+    markers = {calls_marker(model.tool_format)};
+  }
+  std::vector<int32_t> ids;
+  for (const std::string& marker : markers) {
+    if (const std::optional<int32_t> id = model.tokenizer->find(marker)) {
+      ids.push_back(*id);
+    }
+  }
+  return ids;
 }
 
 }  // namespace mm

@@ -1,6 +1,9 @@
 /// Requests in OpenAI's form, read whole: what to generate and how to write the answer.
 #pragma once
 
+#include <cstdint>
+#include <vector>
+
 #include "serve/generation_job.h"
 #include "serve/json_fields.h"
 #include "serve/openai_answer.h"
@@ -16,5 +19,8 @@ struct OpenAiRequest {
 // Both throw ApiError that names the field.
 OpenAiRequest read_chat_request(const JsonFields& body, const ServedModel& model);
 OpenAiRequest read_completion_request(const JsonFields& body, const ServedModel& model);
+
+/// Ids of the markers in answers that texts would otherwise leave out (GenerationRequest).
+std::vector<int32_t> find_answer_markers(const ServedModel& model, bool tools);
 
 }  // namespace mm

@@ -144,7 +144,7 @@ void Router::handle(const HttpRequest& request, const std::shared_ptr<Exchange>&
     }
     find(request).handler(request, answer);
   } catch (const std::exception& error) {
-    answer->respond(error_response(to_api_error(error)));
+    answer->respond(error_response(to_api_error(error), request.path));
   }
 }
 
