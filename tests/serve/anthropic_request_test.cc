@@ -1,0 +1,109 @@
+#include "serve/anthropic_request.h"
+
+#include <gtest/gtest.h>
+
+#include "serve/api_error.h"
+
+namespace mm {
+
+namespace {
+
+const char* const kTemplate =
+    "{% for m in messages %}<{{ m['role'] }} {{ m['name'] }}>{{ m['content'] }}\n{% endfor %}"
+    "{% for t in tools or [] %}{{ t | tojson }}{% endfor %}";
+
+struct AnthropicRequestTest : testing::Test {
+  Tokenizer tokenizer = Tokenizer::load(std::string(MM_SOURCE_DIR) + "/models/mini");
+  PromptBuilder prompts{ChatTemplate::parse(kTemplate, "test"), tokenizer};
+  ServedModel model;
+
+  AnthropicRequestTest() {
+    model.name = "m";
+    model.vocab_size = tokenizer.vocab_size();
+    model.tokenizer = &tokenizer;
+    model.prompts = &prompts;
+    model.tool_format = ToolFormat::kM1;
+  }
+  AnthropicRequest read(const std::string& body) const {
+    const JsonDocument document = parse_body(body);
+    return read_anthropic_request(JsonFields(document.root()), model);
+  }
+  /// What the model reads.
+  std::string prompt(const std::string& body) const {
+    return tokenizer.decode(read(body).job.requests.at(0).prompt, {.skip_special = false});
+  }
+  std::string refused(const std::string& body) const {
+    try {
+      read(body);
+    } catch (const ApiError& error) {
+      EXPECT_EQ(error.status, 400);
+      return error.param;
+    }
+    return "nothing";
+  }
+};
+
+}  // namespace
+
+TEST_F(AnthropicRequestTest, ReadsTextsAndTheSystem) {
+  EXPECT_EQ(prompt(R"({"max_tokens": 5, "system": [{"type": "text", "text": "Be kind.",
+                       "cache_control": {"type": "ephemeral"}}], "messages": [
+                       {"role": "user", "content": [{"type": "text", "text": "a"},
+                                                    {"type": "text", "text": "b"}]},
+                       {"role": "assistant", "content": "c"}]})"),
+            "<system >Be kind.\n<user >ab\n<assistant >c\n");
+}
+
+TEST_F(AnthropicRequestTest, ReadsCallsAndResults) {
+  EXPECT_EQ(prompt(R"({"max_tokens": 5, "messages": [
+                       {"role": "user", "content": "Hi"},
+                       {"role": "assistant", "content": [
+                         {"type": "thinking", "thinking": "Hm", "signature": ""},
+                         {"type": "text", "text": "Look."},
+                         {"type": "tool_use", "id": "t", "name": "f", "input": {"a": 1}}]},
+                       {"role": "user", "content": [
+                         {"type": "tool_result", "tool_use_id": "t", "is_error": true,
+                          "content": [{"type": "text", "text": "no"}]},
+                         {"type": "text", "text": "And?"}]}],
+                       "tools": [{"name": "f", "description": "F.",
+                                  "input_schema": {"type": "object"}}]})"),
+            "<user >Hi\n<assistant >Look.\n<tool_calls>\n"
+            "{\"name\": \"f\", \"arguments\": {\"a\": 1}}\n</tool_calls>\n"
+            "<tool f>Error: no\n<user >And?\n"
+            "{\"name\": \"f\", \"description\": \"F.\", \"parameters\": {\"type\": \"object\"}}");
+}
+
+TEST_F(AnthropicRequestTest, ReadsHowToGenerate) {
+  const AnthropicRequest request = read(
+      R"({"max_tokens": 5, "messages": [{"role": "user", "content": "Hi"}], "stream": true,
+          "stop_sequences": ["x"], "temperature": 0.5, "tools": [{"name": "f", "input_schema": {}}],
+          "tool_choice": {"type": "auto", "disable_parallel_tool_use": true}})");
+  const GenerationRequest& generation = request.job.requests.at(0);
+  EXPECT_EQ(generation.max_tokens, 5);
+  EXPECT_EQ(generation.stops, std::vector<std::string>{"x"});
+  EXPECT_EQ(generation.sampling.temperature, 0.5f);
+  EXPECT_TRUE(request.stream && request.parser.tools);
+  EXPECT_EQ(request.parser.most_calls, 1U);
+}
+
+TEST_F(AnthropicRequestTest, WrongFieldsAreNamed) {
+  const std::string hi = R"("messages": [{"role": "user", "content": "Hi"}])";
+  EXPECT_EQ(refused("{" + hi + "}"), "max_tokens");
+  EXPECT_EQ(refused(R"({"max_tokens": 5})"), "messages");
+  EXPECT_EQ(refused(R"({"max_tokens": 5, "messages": [{"role": "system", "content": "x"}]})"),
+            "messages[0].role");
+  EXPECT_EQ(refused(R"({"max_tokens": 5, "messages": [{"role": "user", "content": [
+                        {"type": "image"}]}]})"),
+            "messages[0].content[0].type");
+  EXPECT_EQ(refused(R"({"max_tokens": 5, "messages": [{"role": "user", "content": [
+                        {"type": "tool_result", "tool_use_id": "t"}]}]})"),
+            "messages[0].content[0].tool_use_id");
+  EXPECT_EQ(refused("{\"max_tokens\": 5, \"tools\": [{\"name\": \"f\"}], " + hi + "}"),
+            "tools[0].input_schema");
+  EXPECT_EQ(refused("{\"max_tokens\": 5, \"tool_choice\": {\"type\": \"any\"}, " + hi + "}"),
+            "tool_choice");
+  EXPECT_EQ(refused("{\"max_tokens\": 5, \"stop_sequences\": [\"\"], " + hi + "}"),
+            "stop_sequences");
+}
+
+}  // namespace mm
