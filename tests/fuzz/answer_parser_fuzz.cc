@@ -29,7 +29,8 @@ class Joined {
         text_ += '\1' + part.call.name + '\2' + part.call.arguments;
       } else {
         require(!part.text.empty());
-        text_ += part.kind == last_ ? part.text : std::to_string(static_cast<int>(part.kind)) + part.text;
+        text_ += part.kind == last_ ? part.text
+                                    : std::to_string(static_cast<int>(part.kind)) + part.text;
       }
       last_ = part.kind;
     }

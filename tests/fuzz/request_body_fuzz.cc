@@ -1,11 +1,13 @@
-// Any body is either a request of OpenAI's forms whose prompts are ids of the model, or refused
-// with a status below 500. The first byte chooses the endpoint and the model's form of tools.
+// Any body is either a request whose prompts are ids of the model, or refused with a status below
+// 500. The first byte chooses the endpoint and the model's form of tools.
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
 #include <string>
 #include <string_view>
+#include <vector>
 
+#include "serve/anthropic_request.h"
 #include "serve/api_error.h"
 #include "serve/openai_request.h"
 
@@ -37,12 +39,33 @@ const mm::ServedModel& model() {
   return kModel;
 }
 
-void check(const mm::OpenAiRequest& request) {
-  require(!request.job.requests.empty() && request.answer.choices == request.job.requests.size());
-  for (const mm::GenerationRequest& generation : request.job.requests) {
-    for (const int32_t id : generation.prompt) {
-      require(id >= 0 && id < model().vocab_size);
-    }
+void check_ids(const std::vector<int32_t>& ids) {
+  for (const int32_t id : ids) {
+    require(id >= 0 && id < model().vocab_size);
+  }
+}
+
+void check(const mm::GenerationJobOptions& job) {
+  require(!job.requests.empty());
+  for (const mm::GenerationRequest& generation : job.requests) {
+    check_ids(generation.prompt);
+    require(generation.max_tokens == -1 || generation.max_tokens > 0);
+  }
+}
+
+void read(int endpoint, const mm::JsonFields& body, const mm::ServedModel& served) {
+  switch (endpoint) {
+    case 0:
+      check(mm::read_completion_request(body, served).job);
+      break;
+    case 1:
+      check(mm::read_chat_request(body, served).job);
+      break;
+    case 2:
+      check(mm::read_anthropic_request(body, served).job);
+      break;
+    default:
+      check_ids(mm::read_anthropic_prompt(body, served));
   }
 }
 
@@ -53,13 +76,12 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     return 0;
   }
   mm::ServedModel served = model();
-  served.tool_format = static_cast<mm::ToolFormat>((data[0] >> 1) % 3);
+  served.tool_format = static_cast<mm::ToolFormat>((data[0] >> 2) % 3);
   try {
     const mm::JsonDocument document =
         mm::parse_body({reinterpret_cast<const char*>(data) + 1, size - 1});
     const mm::JsonFields body(document.root());
-    check((data[0] & 1) != 0 ? mm::read_chat_request(body, served)
-                             : mm::read_completion_request(body, served));
+    read(data[0] & 3, body, served);
   } catch (const std::exception& error) {
     require(mm::to_api_error(error).status < 500);
   }
