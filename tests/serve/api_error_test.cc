@@ -39,6 +39,18 @@ TEST(ApiError, HasOpenAIsForm) {
   EXPECT_EQ(response.headers[0].value, "3");
 }
 
+TEST(ApiError, HasAnthropicsFormOnItsPaths) {
+  const ApiError error = field_error("top_p", "top_p is 2");
+  const char* const expected =
+      R"({"type":"error","error":{"type":"invalid_request_error","message":"top_p is 2"}})";
+  EXPECT_EQ(error_response(error, "/v1/messages").body, expected);
+  EXPECT_EQ(error_response(error, "/v1/messages/count_tokens").body, expected);
+  EXPECT_EQ(error_response(error, "/v1/models").body, error_response(error).body);
+  EXPECT_EQ(anthropic_error_json({401, "x", "m"})["error"]["type"], "authentication_error");
+  EXPECT_EQ(anthropic_error_json({503, "x", "m"})["error"]["type"], "overloaded_error");
+  EXPECT_EQ(anthropic_error_json({500, "x", "m"})["error"]["type"], "api_error");
+}
+
 TEST(ApiError, BytesThatAreNotUtf8DoNotMakeASecondError) {
   EXPECT_NO_THROW(error_response(field_error("a", "no such path: /\xff")));
 }
