@@ -31,7 +31,7 @@ fi
 test_packages=(
   libgmock-dev libgtest-dev librapidcheck-dev
   clang-format-14 clang-tidy-14
-  python3 python3-jinja2 xz-utils
+  openssl python3 python3-jinja2 xz-utils
 )
 fuzz_packages=(clang-14 libclang-rt-14-dev)
 
