@@ -50,7 +50,10 @@ check_sanitizer() {
 check_asan() { check_sanitizer asan .; }
 
 # Only the modules that run threads: the rest is the same code on one of them.
-check_tsan() { check_sanitizer tsan '^(base|ops|engine)\.' mm_base_test mm_ops_test mm_engine_test; }
+check_tsan() {
+  check_sanitizer tsan '^(base|ops|engine|serve)\.' \
+    mm_base_test mm_ops_test mm_engine_test mm_serve_test
+}
 
 # fuzz_one PROGRAM: runs it on its seeds and what earlier runs found worth keeping.
 fuzz_one() {
