@@ -161,7 +161,7 @@ Json read_tools(const JsonFields& body) {
     }
     const JsonView schema = tool.required("input_schema");
     const JsonFields check(schema, tool.path_of("input_schema"));
-    json["parameters"] = Json::parse(schema.dump());
+    json["parameters"] = to_json(schema);
     tools.push_back(std::move(json));
   }
   return tools;

@@ -159,7 +159,7 @@ Json read_tools(const JsonFields& body) {
         function.refuse("name", "names that differ");
       }
     }
-    tools.push_back(Json::parse(element.find("function")->dump()));
+    tools.push_back(to_json(*element.find("function")));
   }
   return tools;
 }

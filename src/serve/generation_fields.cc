@@ -49,7 +49,12 @@ std::vector<std::pair<int32_t, float>> read_logit_bias(const JsonFields& body,
                                                   "id from 0 to {}",
                                                   key.substr(0, 40), model.vocab_size - 1));
     }
-    const double bias = fields.number(key, -100, 100).value_or(0);
+    const double bias = value.is_null()     ? 0
+                        : value.is_number() ? value.as_double("logit_bias")
+                                            : std::numeric_limits<double>::infinity();
+    if (!(bias >= -100 && bias <= 100)) {
+      fields.refuse(key, "a number from -100 to 100");
+    }
     // OpenAI's bounds are bans and musts: a bias of -100 must hold against any logit.
     result.emplace_back(
         id, bias <= -100 ? -std::numeric_limits<float>::infinity() : static_cast<float>(bias));

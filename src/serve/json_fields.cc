@@ -120,6 +120,24 @@ std::optional<std::vector<JsonView>> JsonFields::list(std::string_view name) con
   return value->elements(name);
 }
 
+Json to_json(const JsonView& value) {
+  if (value.is_object()) {
+    Json::object_t object;
+    for (const auto& [key, member] : value.members("")) {
+      object.emplace_back(std::string(key), to_json(member));
+    }
+    return object;
+  }
+  if (value.is_array()) {
+    Json array = Json::array();
+    for (const JsonView& element : value.elements("")) {
+      array.push_back(to_json(element));
+    }
+    return array;
+  }
+  return value.is_string() ? Json(value.as_string("")) : Json::parse(value.dump());
+}
+
 JsonDocument parse_body(std::string_view body) {
   try {
     JsonDocument document = JsonDocument::parse(body, "the body");

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/json.h"
+#include "base/json_value.h"
 
 namespace mm {
 
@@ -36,6 +37,10 @@ class JsonFields {
   JsonView object_;
   std::string path_;
 };
+
+/// The same value to keep and change. Takes time in proportion to its size; nlohmann's own parser
+/// compares each key of an object with all before it.
+Json to_json(const JsonView& value);
 
 /// Parses a body that must be an object. Throws ApiError 400.
 JsonDocument parse_body(std::string_view body);

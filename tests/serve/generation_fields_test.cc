@@ -87,6 +87,7 @@ TEST(GenerationFields, WhatIsWrongIsNamed) {
       {R"({"logit_bias": {"x": 1}})", "logit_bias"},
       {R"({"logit_bias": {"100": 1}})", "logit_bias"},
       {R"({"logit_bias": {"1": 101}})", "logit_bias.1"},
+      {R"({"logit_bias": {"1": "5"}})", "logit_bias.1"},
       {R"({"seed": "a"})", "seed"},
       {R"({"presence_penalty": 3})", "presence_penalty"},
       {R"({"model": 1})", "model"},

@@ -68,5 +68,20 @@ TEST(JsonFields, IdsAreInTheVocabulary) {
   }
 }
 
+TEST(ToJson, KeepsValuesAndTheirOrder) {
+  const std::string text = R"({"z":[1,-2.5,"x",true,null,18446744073709551615],"a":{}})";
+  EXPECT_EQ(to_json(JsonDocument::parse(text, "test").root()).dump(), text);
+}
+
+// With each key compared to all others this would take minutes.
+TEST(ToJson, TakesObjectsWithManyMembers) {
+  constexpr int kMembers = 300000;
+  std::string text = "{";
+  for (int i = 0; i < kMembers; ++i) {
+    text += (i == 0 ? "\"" : ",\"") + std::to_string(i) + "\":0";
+  }
+  EXPECT_EQ(to_json(JsonDocument::parse(text + "}", "test").root()).size(), kMembers);
+}
+
 }  // namespace
 }  // namespace mm
