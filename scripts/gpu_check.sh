@@ -6,7 +6,8 @@
 #                        [--config FILE] [BENCH GROUP…]
 # Builds the cuda preset, or takes the programs from DIR (mm_ops_cuda_test, mm_model_cuda_test,
 # mm_engine_cuda_test, minimax, mm_cuda_bench, and beside them lib/ with the shared libraries they
-# were built with): then this machine needs nothing but a driver, the CUDA toolkit and the checkout.
+# were built with, minimax's libssl.so.3 and libcrypto.so.3 among them): then this machine needs
+# nothing but a driver, the CUDA toolkit and the checkout.
 # Checks: ops, models, engine, run, sanitizer, kernels, bench. --config names a config.json for
 # random weights that `minimax bench` times too (../shared/bench/gpu-slice2.json where it exists).
 # Writes DIR/gpu-<device>-<commit>.json and gpu-model-… (bench/results by default).
