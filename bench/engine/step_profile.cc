@@ -120,6 +120,9 @@ class ProfiledBackend final : public Backend {
                      float eps, const TensorView& out) override {
     ledger_.time("gated_norm", [&] { inner_->gated_norm(gate, x, weight, eps, out); });
   }
+  void do_add_residual(const ResidualArgs& args) override {
+    ledger_.time("add_residual", [&] { inner_->add_residual(args); });
+  }
   void do_silu(const TensorView& x) override {
     ledger_.time("silu", [&] { inner_->silu(x); });
   }

@@ -59,7 +59,8 @@ CacheShape cache_shape(const ModelConfig& config, ComputeType compute, DType kv_
 }
 
 int64_t workspace_bytes(const ModelConfig& config, const ExecutorOptions& options) {
-  return activation_bytes(config, options.compute, options.max_rows, options.max_logit_rows);
+  return activation_bytes(config, options.compute, options.max_rows, options.max_logit_rows,
+                          options.device);
 }
 
 struct Executor::Impl {

@@ -14,7 +14,9 @@ inline DType to_dtype(ComputeType type) {
   return type == ComputeType::kF32 ? DType::kF32 : DType::kBf16;
 }
 
-/// Buffers for steps of up to `max_rows` tokens. "c" below is the compute type.
+/// Buffers for steps of up to `max_rows` tokens. "c" below is the compute type; "b", of what passes
+/// from a product to the next op, is the compute type on a device, where every pass over memory
+/// counts, and f32 on the host.
 struct Activations {
   /// Decides every size from the config. S = max_rows · experts per token.
   Activations(const ModelConfig& config, ComputeType compute, int64_t max_rows,
@@ -27,10 +29,10 @@ struct Activations {
   Tensor x;         ///< f32 [T, D], what flows from layer to layer
   Tensor normed;    ///< f32 [T, D], normalised: the residual of a post-norm model
   Tensor input;     ///< c [T, D], `normed` as products read it (empty in f32)
-  Tensor branch;    ///< f32 [T, D], output of attention or experts
-  Tensor qkv;       ///< f32 [T, max(3·H, H + 2·G)·K]
-  Tensor gate;      ///< f32 [T, H·K]
-  Tensor attended;  ///< f32 [T, H·K]
+  Tensor branch;    ///< b [T, D], output of attention or experts
+  Tensor qkv;       ///< b [T, max(3·H, H + 2·G)·K]
+  Tensor gate;      ///< b [T, H·K]
+  Tensor attended;  ///< b [T, H·K]
   Tensor gated;     ///< c [T, H·K], input of the output projection
 
   Tensor router_logits;    ///< f32 [T, E]
@@ -43,7 +45,7 @@ struct Activations {
   Tensor expert_gate;      ///< f32 [S, F]
   Tensor expert_up;        ///< f32 [S, F]
   Tensor expert_hidden;    ///< c [S, F]
-  Tensor expert_out;       ///< f32 [S, D]
+  Tensor expert_out;       ///< b [S, D]
 
   Tensor logit_x;  ///< f32 [*, D], final rows that want logits; the head reads f32 in both
   Tensor logits;   ///< f32 [*, V]
@@ -51,6 +53,6 @@ struct Activations {
 
 /// Bytes that Activations of this shape will hold.
 int64_t activation_bytes(const ModelConfig& config, ComputeType compute, int64_t max_rows,
-                         int64_t max_logit_rows);
+                         int64_t max_logit_rows, Device device = {});
 
 }  // namespace mm

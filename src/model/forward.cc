@@ -19,48 +19,91 @@ const ResidualScale& attention_residual(const ModelConfig& config, const Layer& 
                                                                      : config.softmax_residual;
 }
 
-/// x ← alpha · residual + beta · branch, where the residual of a post-norm model is the normalised
-/// input of the branch: no un-normalised path runs through the network.
-void add_residual(const LayerStep& step, const ResidualScale& scale) {
-  const int64_t rows = step.rows();
-  const TensorView x = first_rows(step.act.x, rows);
-  const TensorView residual = step.config.post_norm ? first_rows(step.act.normed, rows) : x;
-  step.backend.add_scaled(residual, static_cast<float>(scale.alpha),
-                          first_rows(step.act.branch, rows), static_cast<float>(scale.beta), x);
+/// What products read of `normed`: itself in f32 compute.
+TensorView product_input(const LayerStep& step) {
+  const bool same = step.act.compute == ComputeType::kF32;
+  return first_rows(same ? step.act.normed : step.act.input, step.rows());
 }
 
-/// norm → attention → residual → norm → experts → residual.
-void run_layer(const Layer& layer, const LayerStep& step) {
-  Backend& backend = step.backend;
-  const ModelConfig& config = step.config;
+/// The step of the residual stream that takes in `branch` and is followed by `norm`: x ← alpha ·
+/// residual + beta · branch, then normed and input. The residual of a post-norm model is the
+/// normalised input of the branch: no un-normalised path runs through the network, and nobody needs
+/// x unless it is observed.
+void add_residual(const LayerStep& step, const ResidualScale& scale, const Branch& branch,
+                  const TensorView& norm) {
   const int64_t rows = step.rows();
-  const float eps = static_cast<float>(config.rms_norm_eps);
+  const ModelConfig& config = step.config;
   const TensorView x = first_rows(step.act.x, rows);
   const TensorView normed = first_rows(step.act.normed, rows);
-  const TensorView branch = first_rows(step.act.branch, rows);
-
-  backend.rms_norm(x, layer.input_norm, eps, normed);
-  TensorView input = as_product_input(step, normed, step.act.input);
-  std::visit([&](const auto& attention) { attend(attention, step, input, branch); },
-             layer.attention);
-  add_residual(step, attention_residual(config, layer));
-
-  backend.rms_norm(x, layer.post_norm, eps, normed);
-  input = as_product_input(step, normed, step.act.input);
-  mix_experts(layer.moe, step, normed, input, branch);
-  add_residual(step, config.mlp_residual);
+  ResidualArgs args{.residual = config.post_norm ? normed : x,
+                    .branch = branch,
+                    .alpha = static_cast<float>(scale.alpha),
+                    .beta = static_cast<float>(scale.beta),
+                    .mixed = first_rows(step.act.branch, rows),
+                    .weight = norm,
+                    .eps = static_cast<float>(config.rms_norm_eps),
+                    .normed = normed};
+  if (!config.post_norm || step.probe != nullptr)
+    args.sum = x;
+  if (step.act.compute != ComputeType::kF32)
+    args.input = product_input(step);
+  step.backend.add_residual(args);
 }
 
-/// Final norm and output matrix, for the rows that want logits only.
-TensorView project_logits(const Model& model, Backend& backend, const Batch& batch,
-                          Activations& act, const Probe* probe) {
-  const int64_t wanted = batch.logit_rows.dim(0);
-  const TensorView x = first_rows(act.logit_x, wanted);
-  const TensorView logits = first_rows(act.logits, wanted);
-  backend.gather_rows(first_rows(act.x, batch.ids.dim(0)), batch.logit_rows, x);
-  backend.rms_norm(x, model.final_norm, static_cast<float>(model.config.rms_norm_eps), x);
-  observe(probe, ProbePoint::kFinalNorm, model.config.num_layers(), x);
-  backend.linear(x, model.head, logits);
+/// The first norm of all: no branch yet.
+void enter_layers(const LayerStep& step, const TensorView& norm) {
+  ResidualArgs args{.residual = first_rows(step.act.x, step.rows()),
+                    .weight = norm,
+                    .eps = static_cast<float>(step.config.rms_norm_eps),
+                    .normed = first_rows(step.act.normed, step.rows())};
+  if (step.act.compute != ComputeType::kF32)
+    args.input = product_input(step);
+  step.backend.add_residual(args);
+}
+
+/// attention → residual → norm → experts. Reads and leaves what add_residual makes; the caller
+/// takes in the experts.
+Branch run_layer(const Layer& layer, const LayerStep& step) {
+  const TensorView normed = first_rows(step.act.normed, step.rows());
+  const TensorView branch = first_rows(step.act.branch, step.rows());
+  const TensorView input = product_input(step);
+  std::visit([&](const auto& attention) { attend(attention, step, input, branch); },
+             layer.attention);
+  add_residual(step, attention_residual(step.config, layer), {branch}, layer.post_norm);
+  return mix_experts(layer.moe, step, normed, input);
+}
+
+/// The last residual for all rows, where somebody looks.
+void observe_last_layer(const LayerStep& step, ResidualArgs args) {
+  const TensorView x = first_rows(step.act.x, step.rows());
+  args.sum = x;
+  step.backend.add_residual(args);
+  observe(step.probe, ProbePoint::kLayer, step.layer, x);
+}
+
+/// The last residual, the final norm and the output matrix, for the rows that want logits only.
+TensorView project_logits(const Model& model, const LayerStep& step, const Branch& branch) {
+  const ModelConfig& config = model.config;
+  const int64_t wanted = step.batch.logit_rows.dim(0);
+  const TensorView x = first_rows(step.act.logit_x, wanted);
+  const TensorView logits = first_rows(step.act.logits, wanted);
+  ResidualArgs args{
+      .residual = first_rows(config.post_norm ? step.act.normed : step.act.x, step.rows()),
+      .branch = branch,
+      .alpha = static_cast<float>(config.mlp_residual.alpha),
+      .beta = static_cast<float>(config.mlp_residual.beta),
+      .mixed = first_rows(step.act.branch, step.rows())};
+  if (step.probe != nullptr) {
+    observe_last_layer(step, args);
+    args = {.residual = first_rows(step.act.x, step.rows())};
+  }
+  args.only = step.batch.logit_rows;
+  args.weight = model.final_norm;
+  args.eps = static_cast<float>(config.rms_norm_eps);
+  args.normed = x;
+  step.backend.add_residual(args);
+  observe(step.probe, ProbePoint::kFinalNorm, config.num_layers(), x);
+  step.backend.linear(x, model.head, logits);
   return logits;
 }
 
@@ -74,12 +117,20 @@ TensorView forward(const Model& model, Backend& backend, const Batch& batch,
   const TensorView x = first_rows(act.x, rows);
   backend.embed(batch.ids, model.embedding, x);
   observe(probe, ProbePoint::kEmbedding, -1, x);
+  const auto step_of = [&](int l) {
+    return LayerStep{model.config, backend, batch, cache, act, probe, l};
+  };
+  enter_layers(step_of(0), model.layers.front().input_norm);
+  Branch branch;
   for (int l = 0; l < model.config.num_layers(); ++l) {
-    run_layer(model.layers[static_cast<size_t>(l)],
-              {model.config, backend, batch, cache, act, probe, l});
-    observe(probe, ProbePoint::kLayer, l, x);
+    const Layer& layer = model.layers[static_cast<size_t>(l)];
+    if (l > 0) {
+      add_residual(step_of(l), model.config.mlp_residual, branch, layer.input_norm);
+      observe(probe, ProbePoint::kLayer, l - 1, x);
+    }
+    branch = run_layer(layer, step_of(l));
   }
-  return project_logits(model, backend, batch, act, probe);
+  return project_logits(model, step_of(model.config.num_layers() - 1), branch);
 }
 
 }  // namespace mm

@@ -1,5 +1,6 @@
 #include "ops/backend.h"
 
+#include "base/check.h"
 #include "ops/contracts.h"
 
 namespace mm {
@@ -71,6 +72,59 @@ void Backend::do_gated_norm(const TensorView& gate, const TensorView& x, const T
                             float eps, const TensorView& out) {
   do_rms_norm(x, weight, eps, x);
   do_sigmoid_mul(gate, x, out);
+}
+
+void Backend::add_residual(const ResidualArgs& args) {
+  if (contracts::add_residual(args))
+    do_add_residual(args);
+}
+
+void Backend::do_add_residual(const ResidualArgs& args) {
+  if (!args.only.empty())
+    return add_residual_rows(args);
+  const Branch& branch = args.branch;
+  TensorView added = branch.rows;
+  if (branch.is_mixture()) {
+    do_combine_rows(branch.rows, branch.positions, branch.weights, args.mixed);
+    added = args.mixed;
+  }
+  TensorView sum = args.sum.empty() ? args.normed : args.sum;
+  if (added.empty()) {
+    sum = args.residual;
+  } else {
+    do_add_scaled(args.residual, args.alpha, added, args.beta, sum);
+  }
+  if (args.weight.empty())
+    return;
+  do_rms_norm(sum, args.weight, args.eps, args.normed);
+  if (!args.input.empty())
+    do_cast(args.normed, args.input);
+}
+
+void Backend::add_residual_rows(const ResidualArgs& args) {
+  const auto row = [](const TensorView& view, int64_t r) {
+    return view.empty() ? view : view.slice(r, r + 1);
+  };
+  const auto* only = args.only.ptr<int32_t>();
+  for (int64_t r = 0; r < args.only.dim(0); ++r) {
+    const int64_t token = only[r];
+    MM_CHECK(0 <= token && token < args.residual.dim(0), "token {} of {}", token,
+             args.residual.dim(0));
+    ResidualArgs one = args;
+    one.only = {};
+    one.residual = row(args.residual, token);
+    if (args.branch.is_mixture()) {
+      one.branch.positions = row(args.branch.positions, token);
+      one.branch.weights = row(args.branch.weights, token);
+      one.mixed = row(args.mixed, 0);
+    } else {
+      one.branch.rows = row(args.branch.rows, token);
+    }
+    one.sum = row(args.sum, r);
+    one.normed = row(args.normed, r);
+    one.input = row(args.input, r);
+    do_add_residual(one);
+  }
 }
 
 void Backend::silu(const TensorView& x) {

@@ -36,7 +36,7 @@ struct LightningArgs {
   TensorView states;  ///< f32 [*, H, K(v), K(k)]: at the last absolute multiple of 64; updated
   TensorView tail_k;  ///< float [*, H, 64, K]: rows since then, position p in row p mod 64;
   TensorView tail_v;  ///< updated. The number of valid rows is starts[n] mod 64.
-  TensorView out;     ///< f32 [T, H, K], contiguous
+  TensorView out;     ///< f32 (on a device also bf16) [T, H, K], contiguous
 };
 
 /// Pages of keys and values: float, or i8 or e4m3 codes in units of a scale for each row, [B, G, 2,
@@ -59,7 +59,7 @@ struct SoftmaxArgs {
 /// One of several products of the same rows.
 struct Projection {
   const Weight& w;  ///< [N, K]
-  TensorView out;   ///< float [T, N]; f32 if silu
+  TensorView out;   ///< float [T, N]
   bool silu = false;
 };
 
@@ -70,6 +70,29 @@ struct GatedArgs {
   std::span<const Weight> gate, up;  ///< [F, D] per expert, all of one format
   TensorView gate_sums, up_sums;     ///< f32 [S, F], workspaces
   TensorView out;                    ///< float [S, F]
+};
+
+/// What a residual takes in: a row for each token, or rows of experts and how tokens weigh them.
+struct Branch {
+  TensorView rows{};       ///< f32 (on a device also bf16) [T, D], or of a mixture [S, D]
+  TensorView positions{};  ///< i32 [T, A]: the rows of each token; empty if there is one each
+  TensorView weights{};    ///< f32 [T, A]
+
+  bool is_mixture() const { return !positions.empty(); }
+};
+
+/// Inputs of one step of the residual stream. R rows are made: all T, or those of `only`.
+struct ResidualArgs {
+  TensorView residual;        ///< f32 [T, D]
+  Branch branch{};            ///< rows empty: nothing is added
+  float alpha = 1, beta = 1;  ///< of residual and branch
+  TensorView mixed{};         ///< [T, D] of the type of branch.rows, workspace of a mixture
+  TensorView only{};          ///< i32 [R], tokens; empty: all
+  TensorView sum{};           ///< f32 [R, D]; may be residual; empty: not kept, only normed
+  TensorView weight{};        ///< f32 [D]; empty: no norm
+  float eps = 0;
+  TensorView normed{};  ///< f32 [R, D]; may be residual; empty without a norm
+  TensorView input{};   ///< float [R, D], or empty
 };
 
 /// Rotary positions on the first `rotary_dim` channels of each head, channel i with i + R/2.
@@ -121,17 +144,20 @@ class Backend {
                       std::span<const Weight> weights, const TensorView& out);
 
   // Verbs that stand for several others, so that a backend may keep what lies between them in
-  // registers or cache. The results are the same, bit for bit; a backend that does not care
-  // inherits the sequence.
+  // registers or cache. On the CPU the results are the same, bit for bit; a backend that does not
+  // care inherits the sequence.
 
   /// out = x wᵀ, or silu(x wᵀ), for each projection. x float [T, K].
   void project(const TensorView& x, std::span<const Projection> projections);
   /// out = silu(x gate[e]ᵀ) · (x up[e]ᵀ) for the rows of each expert e.
   void grouped_gated(const GatedArgs& args);
-  /// out = sigmoid(gate) · rms_norm(x). x f32 [T, D], afterwards unspecified; weight f32 [D]; gate,
-  /// out float [T, D].
+  /// out = sigmoid(gate) · rms_norm(x). x f32 (on a device also bf16) [T, D], afterwards
+  /// unspecified; weight f32 [D]; gate, out float [T, D].
   void gated_norm(const TensorView& gate, const TensorView& x, const TensorView& weight, float eps,
                   const TensorView& out);
+  /// sum = alpha · residual + beta · branch; normed = rms_norm(sum); input = normed with rounding.
+  /// The branch of a mixture: combine_rows. Without a branch sum is residual itself.
+  void add_residual(const ResidualArgs& args);
 
   /// x = x · sigmoid(x), in place. float, contiguous.
   void silu(const TensorView& x);
@@ -174,6 +200,9 @@ class Backend {
                     const TensorView& out);
 
  private:
+  /// do_add_residual row by row, for the tokens of `only` in memory of the host.
+  void add_residual_rows(const ResidualArgs& args);
+
   virtual void do_embed(const TensorView& ids, const Weight& table, const TensorView& out) = 0;
   virtual void do_rms_norm(const TensorView& x, const TensorView& weight, float eps,
                            const TensorView& out) = 0;
@@ -187,6 +216,7 @@ class Backend {
   virtual void do_grouped_gated(const GatedArgs& args);
   virtual void do_gated_norm(const TensorView& gate, const TensorView& x, const TensorView& weight,
                              float eps, const TensorView& out);
+  virtual void do_add_residual(const ResidualArgs& args);
   virtual void do_silu(const TensorView& x) = 0;
   virtual void do_silu_mul(const TensorView& gate, const TensorView& up, const TensorView& out) = 0;
   virtual void do_sigmoid_mul(const TensorView& gate, const TensorView& x,

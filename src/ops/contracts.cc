@@ -147,7 +147,7 @@ bool project(const TensorView& x, std::span<const Projection> projections) {
     ShapeMatcher match("project");
     match("x", x, kFloat, "T K");
     match_weight(match, projection.w, 'N', 'K');
-    match("out", projection.out, projection.silu ? kF32 : kFloat, "T N");
+    match("out", projection.out, kFloat, "T N");
   }
   return x.dim(0) > 0 && !projections.empty();
 }
@@ -174,10 +174,42 @@ bool gated_norm(const TensorView& gate, const TensorView& x, const TensorView& w
                 const TensorView& out) {
   ShapeMatcher match("gated_norm");
   match("gate", gate, kFloat, "T D");
-  match("x", x, kF32, "T D");
+  match("x", x, kFloat, "T D");
   match("weight", weight, kF32, "D");
   match("out", out, kFloat, "T D");
   return out.numel() > 0;
+}
+
+bool add_residual(const ResidualArgs& args) {
+  ShapeMatcher match("add_residual");
+  match("residual", args.residual, kF32, "T D");
+  if (args.branch.is_mixture()) {
+    match("branch.rows", args.branch.rows, kFloat, "S D");
+    match("branch.positions", args.branch.positions, kI32, "T A");
+    match("branch.weights", args.branch.weights, kF32, "T A");
+    match("mixed", args.mixed, kFloat, "T D");
+  } else if (!args.branch.rows.empty()) {
+    match("branch.rows", args.branch.rows, kFloat, "T D");
+  } else {
+    match.require(args.sum.empty() && args.alpha == 1, "a sum or a factor without a branch");
+  }
+  if (args.only.empty()) {
+    match.bind("residual", 'R', args.residual.dim(0));
+  } else {
+    match("only", args.only, kI32, "R");
+  }
+  match.require(args.weight.empty() == args.normed.empty(), "weight and normed go together");
+  match.require(!args.normed.empty() || args.input.empty(), "input without a norm");
+  match.require(!args.normed.empty() || !args.sum.empty(), "neither sum nor normed is wanted");
+  if (!args.sum.empty())
+    match("sum", args.sum, kF32, "R D");
+  if (!args.weight.empty()) {
+    match("weight", args.weight, kF32, "D");
+    match("normed", args.normed, kF32, "R D");
+  }
+  if (!args.input.empty())
+    match("input", args.input, kFloat, "R D");
+  return match['R'] * match['D'] > 0;
 }
 
 bool silu(const TensorView& x) {
@@ -243,7 +275,7 @@ bool lightning_attention(const LightningArgs& args) {
   match("states", args.states, kF32, "* H K K");
   match("tail_k", args.tail_k, kFloat, "* H 64 K");
   match("tail_v", args.tail_v, kFloat, "* H 64 K");
-  match("out", args.out, kF32, "T H K");
+  match("out", args.out, kFloat, "T H K");
   match.require(args.tail_k.dtype == args.tail_v.dtype, "tail_k and tail_v differ in type");
   return args.out.numel() > 0;
 }

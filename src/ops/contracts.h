@@ -22,6 +22,7 @@ bool project(const TensorView& x, std::span<const Projection> projections);
 bool grouped_gated(const GatedArgs& args);
 bool gated_norm(const TensorView& gate, const TensorView& x, const TensorView& weight,
                 const TensorView& out);
+bool add_residual(const ResidualArgs& args);
 bool silu(const TensorView& x);
 bool silu_mul(const TensorView& gate, const TensorView& up, const TensorView& out);
 bool sigmoid_mul(const TensorView& gate, const TensorView& x, const TensorView& out);

@@ -104,12 +104,14 @@ TEST_P(VerbsTest, ProjectIsLinearAndSilu) {
   const Weight weights[] = {Weight::dense(first), Weight::dense(second)};
   for (int64_t rows : {1, 3, 70, 200}) {
     const Tensor x = random_tensor(random, DType::kBf16, {rows, 96});
-    for (bool silu : {false, true}) {
+    for (const auto& [type, silu] :
+         {std::pair{DType::kF32, false}, std::pair{DType::kF32, true},
+          std::pair{DType::kBf16, false}, std::pair{DType::kBf16, true}}) {
       std::vector<Tensor> got, want;
       std::vector<Projection> projections;
       for (const Weight& w : weights) {
-        got.emplace_back(DType::kF32, std::initializer_list<int64_t>{rows, w.rows});
-        want.emplace_back(DType::kF32, std::initializer_list<int64_t>{rows, w.rows});
+        got.emplace_back(type, std::initializer_list<int64_t>{rows, w.rows});
+        want.emplace_back(type, std::initializer_list<int64_t>{rows, w.rows});
         projections.push_back({w, got.back(), silu});
         backend->linear(x, w, want.back());
         if (silu)
@@ -167,6 +169,84 @@ TEST_P(VerbsTest, GatedNormIsRmsNormAndSigmoidMul) {
       EXPECT_TRUE(mm::testing::same_bits(got, want)) << width;
     }
   }
+}
+
+TEST_P(VerbsTest, AddResidualIsCombineAddScaledNormAndCast) {
+  const auto backend = make();
+  mm::testing::Random random(14);
+  constexpr int64_t kWidth = 48;
+  const Tensor residual = random_tensor(random, DType::kF32, {5, kWidth});
+  const Tensor rows = random_tensor(random, DType::kF32, {10, kWidth});
+  const Tensor weight = random_tensor(random, DType::kF32, {kWidth});
+  const Tensor weights = random_tensor(random, DType::kF32, {5, 2});
+  const Tensor choices = ints({9, 0, 1, 8, 7, 2, 3, 6, 5, 4});
+  const TensorView positions = choices.view().reshape({5, 2});
+  const Tensor mixed(DType::kF32, {5, kWidth});
+  for (bool mixture : {false, true}) {
+    Branch branch{.rows = rows.view().slice(0, 5)};
+    const Tensor want_sum(DType::kF32, {5, kWidth});
+    if (mixture) {
+      branch = {rows, positions, weights};
+      backend->combine_rows(rows, positions, weights, want_sum);
+      backend->add_scaled(residual, 3, want_sum, 0.5F, want_sum);
+    } else {
+      backend->add_scaled(residual, 3, branch.rows, 0.5F, want_sum);
+    }
+    const Tensor want_normed(DType::kF32, {5, kWidth});
+    const Tensor want_input(DType::kBf16, {5, kWidth});
+    backend->rms_norm(want_sum, weight, 1e-5F, want_normed);
+    backend->cast(want_normed, want_input);
+
+    const Tensor sum(DType::kF32, {5, kWidth});
+    const Tensor input(DType::kBf16, {5, kWidth});
+    // The residual of a post-norm model is overwritten by the next one.
+    for (bool keep : {false, true}) {
+      const Tensor normed = mm::testing::clone(residual);
+      ResidualArgs args{.residual = normed,
+                        .branch = branch,
+                        .alpha = 3,
+                        .beta = 0.5F,
+                        .mixed = mixed,
+                        .weight = weight,
+                        .eps = 1e-5F,
+                        .normed = normed,
+                        .input = input};
+      if (keep)
+        args.sum = sum;
+      backend->add_residual(args);
+      EXPECT_TRUE(mm::testing::same_bits(normed, want_normed));
+      EXPECT_TRUE(mm::testing::same_bits(input, want_input));
+      EXPECT_TRUE(!keep || mm::testing::same_bits(sum, want_sum));
+    }
+    const Tensor some(DType::kF32, {2, kWidth});
+    backend->add_residual({.residual = residual,
+                           .branch = branch,
+                           .alpha = 3,
+                           .beta = 0.5F,
+                           .mixed = mixed,
+                           .only = ints({4, 1}),
+                           .weight = weight,
+                           .eps = 1e-5F,
+                           .normed = some});
+    EXPECT_TRUE(mm::testing::same_bits(some.view().at(0), want_normed.view().at(4)));
+    EXPECT_TRUE(mm::testing::same_bits(some.view().at(1), want_normed.view().at(1)));
+    const Tensor x = mm::testing::clone(residual);
+    backend->add_residual(
+        {.residual = x, .branch = branch, .alpha = 3, .beta = 0.5F, .mixed = mixed, .sum = x});
+    EXPECT_TRUE(mm::testing::same_bits(x, want_sum));
+  }
+}
+
+TEST_P(VerbsTest, AddResidualWithoutABranchIsTheNorm) {
+  const auto backend = make();
+  mm::testing::Random random(15);
+  const Tensor x = random_tensor(random, DType::kF32, {5, 48});
+  const Tensor weight = random_tensor(random, DType::kF32, {48});
+  const Tensor want(DType::kF32, {5, 48});
+  const Tensor got(DType::kF32, {5, 48});
+  backend->rms_norm(x, weight, 1e-5F, want);
+  backend->add_residual({.residual = x, .weight = weight, .eps = 1e-5F, .normed = got});
+  EXPECT_TRUE(mm::testing::same_bits(got, want));
 }
 
 TEST_P(VerbsTest, RmsNorm) {

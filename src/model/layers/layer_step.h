@@ -28,15 +28,4 @@ inline TensorView first_rows(const Tensor& buffer, int64_t rows) {
   return buffer.view().slice(0, rows);
 }
 
-/// Rounds x f32 [T, D] to what products read: `buffer` in bf16, x itself in f32.
-inline TensorView as_product_input(const LayerStep& step, const TensorView& x,
-                                   const Tensor& buffer) {
-  if (step.act.compute == ComputeType::kF32) {
-    return x;
-  }
-  const TensorView rounded = first_rows(buffer, x.dim(0));
-  step.backend.cast(x, rounded);
-  return rounded;
-}
-
 }  // namespace mm

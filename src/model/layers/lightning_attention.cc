@@ -8,7 +8,7 @@ namespace {
 TensorView head_part(const TensorView& qkv, int part, const ModelConfig& config) {
   const int64_t k = config.head_size;
   TensorView view = qkv.reshape({qkv.dim(0), config.num_heads, 3 * k});
-  view.data = view.ptr<float>() + part * k;
+  view.data = static_cast<char*>(view.data) + part * k * size_of(view.dtype);
   view.shape[2] = k;
   return view;
 }
@@ -24,7 +24,7 @@ void attend(const LightningAttention& layer, const LayerStep& step, const Tensor
   const int64_t width = config.attention_size();
 
   const TensorView qkv =
-      TensorView::contiguous(act.qkv.ptr<float>(), DType::kF32, {rows, 3 * width});
+      TensorView::contiguous(act.qkv.view().data, act.qkv.view().dtype, {rows, 3 * width});
   const TensorView gate = first_rows(act.gate, rows);
   const Projection projections[] = {{layer.qkv, qkv, /*silu=*/true}, {layer.gate, gate}};
   backend.project(input, projections);

@@ -29,8 +29,8 @@ Routes route(const Moe& moe, const LayerStep& step, const TensorView& z) {
 
 }  // namespace
 
-void mix_experts(const Moe& moe, const LayerStep& step, const TensorView& z,
-                 const TensorView& input, const TensorView& branch) {
+Branch mix_experts(const Moe& moe, const LayerStep& step, const TensorView& z,
+                   const TensorView& input) {
   Backend& backend = step.backend;
   Activations& act = step.act;
   const Routes routes = route(moe, step, z);
@@ -50,7 +50,7 @@ void mix_experts(const Moe& moe, const LayerStep& step, const TensorView& z,
                          .up_sums = up,
                          .out = hidden});
   backend.grouped_linear(hidden, routes.offsets, moe.w2, out);
-  backend.combine_rows(out, routes.positions, first_rows(act.expert_weights, step.rows()), branch);
+  return {out, routes.positions, first_rows(act.expert_weights, step.rows())};
 }
 
 }  // namespace mm

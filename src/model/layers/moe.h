@@ -12,8 +12,9 @@
 
 namespace mm {
 
-/// z f32 [T, D] for the router, input c [T, D] the same for the experts → branch f32 [T, D].
-void mix_experts(const Moe& moe, const LayerStep& step, const TensorView& z,
-                 const TensorView& input, const TensorView& branch);
+/// z f32 [T, D] for the router, input c [T, D] the same for the experts → the experts' rows and how
+/// tokens mix them, which the residual does.
+Branch mix_experts(const Moe& moe, const LayerStep& step, const TensorView& z,
+                   const TensorView& input);
 
 }  // namespace mm

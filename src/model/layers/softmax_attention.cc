@@ -12,11 +12,11 @@ void attend(const SoftmaxAttention& layer, const LayerStep& step, const TensorVi
   const int64_t rows = step.rows();
 
   // q, k and v share one buffer, one after the other.
-  float* next = act.qkv.ptr<float>();
+  const DType type = act.qkv.view().dtype;
+  auto* next = static_cast<char*>(act.qkv.view().data);
   const auto take = [&](int heads) {
-    const TensorView part =
-        TensorView::contiguous(next, DType::kF32, {rows, heads, config.head_size});
-    next += part.numel();
+    const TensorView part = TensorView::contiguous(next, type, {rows, heads, config.head_size});
+    next += part.bytes();
     return part;
   };
   const TensorView q = take(config.num_heads);

@@ -483,9 +483,13 @@ void project(ThreadPool& pool, LinearScratch& scratch, const TensorView& x,
   for (const auto& [w, out, silu] : projections) {
     MM_CHECK(out.dim(0) == x.dim(0) && out.dim(1) == w.rows, "x {}, w [{}, {}], out {}",
              to_string(x), w.rows, w.cols, to_string(out));
-    plan_product(state, rows, w, describe_out(out), silu);
+    plan_product(state, rows, w, describe_out(out), silu && out.dtype == DType::kF32);
   }
   run_plan(pool, state);
+  for (const Projection& projection : projections) {
+    if (projection.silu && projection.out.dtype != DType::kF32)
+      cpu::silu(pool, projection.out);
+  }
 }
 
 void grouped_linear(ThreadPool& pool, LinearScratch& scratch, const TensorView& x,

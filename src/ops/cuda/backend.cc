@@ -4,6 +4,7 @@
 
 #include "base/check.h"
 #include "base/error.h"
+#include "ops/cuda/add_residual.h"
 #include "ops/cuda/add_scaled.h"
 #include "ops/cuda/check.h"
 #include "ops/cuda/elementwise.h"
@@ -133,6 +134,45 @@ class CudaBackend final : public Backend, public Repeater {
       do_grouped_linear(args.x, args.offsets, args.up, args.up_sums);
     }
     do_silu_mul(args.gate_sums, args.up_sums, args.out);
+  }
+
+  void do_gated_norm(const TensorView& gate, const TensorView& x, const TensorView& weight,
+                     float eps, const TensorView& out) override {
+    launch_gated_norm({{x.data, weight.ptr<float>(), out.data, out.dtype, x.dim(0), x.dim(1), eps},
+                       x.dtype,
+                       gate.data,
+                       gate.dtype},
+                      stream_);
+  }
+
+  void do_add_residual(const ResidualArgs& args) override {
+    const auto floats = [](const TensorView& view) {
+      return view.empty() ? nullptr : view.ptr<float>();
+    };
+    const Branch& branch = args.branch;
+    MM_CHECK(args.residual.dim(1) <= kMostResidualWidth, "width {}, at most {}",
+             args.residual.dim(1), kMostResidualWidth);
+    launch_add_residual(
+        {.residual = args.residual.ptr<float>(),
+         .branch = branch.rows.data,
+         .branch_type = branch.rows.dtype,
+         .branch_rows = branch.rows.empty() ? 0 : branch.rows.dim(0),
+         .positions = branch.is_mixture() ? branch.positions.ptr<int32_t>() : nullptr,
+         .weights = floats(branch.weights),
+         .choices = branch.is_mixture() ? static_cast<int>(branch.positions.dim(1)) : 1,
+         .alpha = args.alpha,
+         .beta = args.beta,
+         .only = args.only.empty() ? nullptr : args.only.ptr<int32_t>(),
+         .tokens = args.residual.dim(0),
+         .sum = floats(args.sum),
+         .weight = floats(args.weight),
+         .eps = args.eps,
+         .normed = floats(args.normed),
+         .input = args.input.data,
+         .input_type = args.input.empty() ? DType::kF32 : args.input.dtype,
+         .rows = args.only.empty() ? args.residual.dim(0) : args.only.dim(0),
+         .width = args.residual.dim(1)},
+        stream_);
   }
 
   void do_rope(const RopeArgs& args) override {

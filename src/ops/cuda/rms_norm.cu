@@ -1,5 +1,6 @@
 // One block a row: a pass for the sum of squares, a pass for the products; the second reads the row
-// from the caches. 128 bytes of shared memory. Limited by memory: 4 bytes in, 2 or 4 out.
+// from the caches. 128 bytes of shared memory. Limited by memory: 4 bytes in, 2 or 4 out, and those
+// of a gate.
 #include "ops/cuda/check.h"
 #include "ops/cuda/prim/float.cuh"
 #include "ops/cuda/prim/reduce.cuh"
@@ -10,61 +11,80 @@ namespace {
 
 constexpr int kThreads = 256;
 
-template <typename Out>
-__global__ void rms_norm_kernel(RmsNormParams p) {
-  __shared__ float scratch[32];
-  const float* x = p.x + static_cast<int64_t>(blockIdx.x) * p.width;
-  Out* out = static_cast<Out*>(p.out) + static_cast<int64_t>(blockIdx.x) * p.width;
-  float squares = 0;
-  for (int64_t d = threadIdx.x; d < p.width; d += kThreads) squares = fmaf(x[d], x[d], squares);
-  squares = block_sum(squares, scratch);
-  const float scale = 1.0F / sqrtf(squares / static_cast<float>(p.width) + p.eps);
-  for (int64_t d = threadIdx.x; d < p.width; d += kThreads)
-    out[d] = from_f32<Out>(p.weight[d] * x[d] * scale);
+/// The gate of a norm that has none.
+struct Open {};
+
+// What the norm is multiplied by, after it.
+__device__ float apply_gate(float gate, float normed) {
+  return 1.0F / (1.0F + expf(-gate)) * normed;
 }
 
-// The same, four neighbours at a time: width a multiple of 4.
-template <typename Out>
-__global__ void rms_norm4_kernel(RmsNormParams p) {
+template <typename In, typename Out, typename Gate, int Count>
+__global__ void __launch_bounds__(kThreads) rms_norm_kernel(RmsNormParams p, const void* gates) {
   __shared__ float scratch[32];
-  const int64_t packs = p.width / 4;
-  const auto* x = reinterpret_cast<const Pack4<float>*>(p.x) + blockIdx.x * packs;
-  const auto* weight = reinterpret_cast<const Pack4<float>*>(p.weight);
-  auto* out = static_cast<Pack4<Out>*>(p.out) + blockIdx.x * packs;
-  float squares[4] = {};
+  constexpr bool kGated = !std::is_same_v<Gate, Open>;
+  const int64_t packs = p.width / Count;
+  const auto* x = static_cast<const Pack<In, Count>*>(p.x) + blockIdx.x * packs;
+  const auto* weight = reinterpret_cast<const Pack<float, Count>*>(p.weight);
+  const auto* gate = static_cast<const Pack<Gate, Count>*>(gates) + blockIdx.x * packs;
+  auto* out = static_cast<Pack<Out, Count>*>(p.out) + blockIdx.x * packs;
+  float squares[Count] = {};
   for (int64_t d = threadIdx.x; d < packs; d += kThreads) {
-    const Pack4<float> v = x[d];
+    const Pack<In, Count> v = x[d];
 #pragma unroll
-    for (int j = 0; j < 4; ++j) squares[j] = fmaf(v.at[j], v.at[j], squares[j]);
+    for (int j = 0; j < Count; ++j) squares[j] = fmaf(to_f32(v.at[j]), to_f32(v.at[j]), squares[j]);
   }
-  const float sum = block_sum((squares[0] + squares[1]) + (squares[2] + squares[3]), scratch);
-  const float scale = 1.0F / sqrtf(sum / static_cast<float>(p.width) + p.eps);
+  float sum = squares[0];
+  if constexpr (Count == 4)
+    sum = (squares[0] + squares[1]) + (squares[2] + squares[3]);
+  const float scale = 1.0F / sqrtf(block_sum(sum, scratch) / static_cast<float>(p.width) + p.eps);
   for (int64_t d = threadIdx.x; d < packs; d += kThreads) {
-    const Pack4<float> v = x[d];
-    const Pack4<float> w = weight[d];
-    Pack4<Out> result;
+    const Pack<In, Count> v = x[d];
+    const Pack<float, Count> w = weight[d];
+    Pack<Gate, Count> g{};
+    if constexpr (kGated)
+      g = gate[d];
+    Pack<Out, Count> result;
 #pragma unroll
-    for (int j = 0; j < 4; ++j) result.at[j] = from_f32<Out>(w.at[j] * v.at[j] * scale);
+    for (int j = 0; j < Count; ++j) {
+      float normed = w.at[j] * to_f32(v.at[j]) * scale;
+      if constexpr (kGated)
+        normed = apply_gate(to_f32(g.at[j]), normed);
+      result.at[j] = from_f32<Out>(normed);
+    }
     out[d] = result;
   }
+}
+
+template <typename In, typename Gate>
+void launch(const RmsNormParams& params, const void* gate, cudaStream_t stream) {
+  const auto rows = static_cast<unsigned>(params.rows);
+  const auto bits = reinterpret_cast<uintptr_t>(params.x) |
+                    reinterpret_cast<uintptr_t>(params.out) | reinterpret_cast<uintptr_t>(gate) |
+                    reinterpret_cast<uintptr_t>(params.weight);
+  visit_float(params.out_type, [&](auto out) {
+    using Out = decltype(out);
+    if (params.width % 4 == 0 && bits % 16 == 0) {
+      rms_norm_kernel<In, Out, Gate, 4><<<rows, kThreads, 0, stream>>>(params, gate);
+    } else {
+      rms_norm_kernel<In, Out, Gate, 1><<<rows, kThreads, 0, stream>>>(params, gate);
+    }
+  });
+  MM_CUDA(cudaGetLastError());
 }
 
 }  // namespace
 
 void launch_rms_norm(const RmsNormParams& params, cudaStream_t stream) {
-  const auto rows = static_cast<unsigned>(params.rows);
-  const auto bits = reinterpret_cast<uintptr_t>(params.x) |
-                    reinterpret_cast<uintptr_t>(params.out) |
-                    reinterpret_cast<uintptr_t>(params.weight);
-  visit_float(params.out_type, [&](auto out) {
-    using Out = decltype(out);
-    if (params.width % 4 == 0 && bits % 16 == 0) {
-      rms_norm4_kernel<Out><<<rows, kThreads, 0, stream>>>(params);
-    } else {
-      rms_norm_kernel<Out><<<rows, kThreads, 0, stream>>>(params);
-    }
+  launch<float, Open>(params, nullptr, stream);
+}
+
+void launch_gated_norm(const GatedNormParams& params, cudaStream_t stream) {
+  visit_float(params.x_type, [&](auto x) {
+    visit_float(params.gate_type, [&](auto gate) {
+      launch<decltype(x), decltype(gate)>(params.norm, params.gate, stream);
+    });
   });
-  MM_CUDA(cudaGetLastError());
 }
 
 }  // namespace mm::cuda

@@ -11,7 +11,7 @@ namespace mm::cuda {
 
 /// Arguments of launch_rms_norm. All pointers are device memory; `out` may be `x`.
 struct RmsNormParams {
-  const float* x = nullptr;       ///< [rows, width] f32
+  const void* x = nullptr;        ///< [rows, width] f32; launch_gated_norm: or bf16
   const float* weight = nullptr;  ///< [width] f32
   void* out = nullptr;            ///< [rows, width] f32 or bf16, written
   DType out_type = DType::kF32;
@@ -22,5 +22,16 @@ struct RmsNormParams {
 
 /// out = weight · x / sqrt(mean(x²) + eps) per row, queued on `stream`. Throws kDevice.
 void launch_rms_norm(const RmsNormParams& params, cudaStream_t stream);
+
+/// Arguments of launch_gated_norm.
+struct GatedNormParams {
+  RmsNormParams norm;
+  DType x_type = DType::kF32;
+  const void* gate = nullptr;  ///< [rows, width] f32 or bf16
+  DType gate_type = DType::kF32;
+};
+
+/// out = sigmoid(gate) · the norm of x, queued on `stream`. Throws kDevice.
+void launch_gated_norm(const GatedNormParams& params, cudaStream_t stream);
 
 }  // namespace mm::cuda

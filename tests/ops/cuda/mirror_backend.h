@@ -140,6 +140,62 @@ class MirrorBackend final : public Backend {
     inner_->grouped_linear(call(x), call(offsets), there, call(out));
     call.download();
   }
+  void do_project(const TensorView& x, std::span<const Projection> projections) override {
+    Call call(device_, {x});
+    for (const Projection& projection : projections) {
+      call.add(projection.w.data);
+      call.add(projection.w.scales);
+      call.add(projection.out);
+    }
+    call.upload();
+    std::vector<Weight> weights;
+    for (const Projection& projection : projections) weights.push_back(call(projection.w));
+    std::vector<Projection> there;
+    for (size_t i = 0; i < projections.size(); ++i)
+      there.push_back({weights[i], call(projections[i].out), projections[i].silu});
+    inner_->project(call(x), there);
+    call.download();
+  }
+  void do_grouped_gated(const GatedArgs& args) override {
+    Call call(device_, {args.x, args.offsets, args.gate_sums, args.up_sums, args.out});
+    std::vector<Weight> gate;
+    std::vector<Weight> up;
+    for (const auto& weights : {args.gate, args.up}) {
+      for (const Weight& weight : weights) {
+        call.add(weight.data);
+        call.add(weight.scales);
+      }
+    }
+    call.upload();
+    for (const Weight& weight : args.gate) gate.push_back(call(weight));
+    for (const Weight& weight : args.up) up.push_back(call(weight));
+    inner_->grouped_gated({call(args.x), call(args.offsets), gate, up, call(args.gate_sums),
+                           call(args.up_sums), call(args.out)});
+    call.download();
+  }
+  void do_gated_norm(const TensorView& gate, const TensorView& x, const TensorView& weight,
+                     float eps, const TensorView& out) override {
+    run({gate, x, weight, out},
+        [&](const Call& on) { inner_->gated_norm(on(gate), on(x), on(weight), eps, on(out)); });
+  }
+  void do_add_residual(const ResidualArgs& a) override {
+    const Branch& b = a.branch;
+    run({a.residual, b.rows, b.positions, b.weights, a.mixed, a.only, a.sum, a.weight, a.normed,
+         a.input},
+        [&](const Call& on) {
+          inner_->add_residual({on(a.residual),
+                                {on(b.rows), on(b.positions), on(b.weights)},
+                                a.alpha,
+                                a.beta,
+                                on(a.mixed),
+                                on(a.only),
+                                on(a.sum),
+                                on(a.weight),
+                                a.eps,
+                                on(a.normed),
+                                on(a.input)});
+        });
+  }
   void do_silu(const TensorView& x) override {
     run({x}, [&](const Call& on) { inner_->silu(on(x)); });
   }

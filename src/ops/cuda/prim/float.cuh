@@ -59,11 +59,13 @@ constexpr bool is_code() {
   return sizeof(T) == 1;
 }
 
-/// Four neighbouring elements, moved in one access.
-template <typename T>
-struct alignas(4 * sizeof(T)) Pack4 {
-  T at[4];
+/// Neighbouring elements, moved in one access of up to 16 bytes.
+template <typename T, int Count>
+struct alignas(Count * sizeof(T)) Pack {
+  T at[Count];
 };
+template <typename T>
+using Pack4 = Pack<T, 4>;
 
 /// Two floats rounded to bf16: `low` in the lower half of the word.
 __device__ inline uint32_t pack_bf16(float low, float high) {
