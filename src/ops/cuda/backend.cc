@@ -112,7 +112,7 @@ class CudaBackend final : public Backend, public Repeater {
   }
 
   void do_linear(const TensorView& x, const Weight& w, const TensorView& out) override {
-    products_.linear(x, w, out, stream_);
+    products_.linear(x, {w, out}, stream_);
   }
   void do_grouped_linear(const TensorView& x, const TensorView& offsets,
                          std::span<const Weight> weights, const TensorView& out) override {
@@ -121,13 +121,11 @@ class CudaBackend final : public Backend, public Repeater {
 
   void do_project(const TensorView& x, std::span<const Projection> projections) override {
     const Products::SharedRows shared(products_);
-    for (const Projection& projection : projections) {
-      do_linear(x, projection.w, projection.out);
-      if (projection.silu)
-        do_silu(projection.out);
-    }
+    for (const Projection& projection : projections) products_.linear(x, projection, stream_);
   }
   void do_grouped_gated(const GatedArgs& args) override {
+    if (products_.grouped_gated(args, stream_))
+      return;
     {
       const Products::SharedRows shared(products_);
       do_grouped_linear(args.x, args.offsets, args.gate, args.gate_sums);

@@ -11,15 +11,23 @@
 
 namespace mm::cuda {
 
+/// The weights of one expert: a matrix [N, K], or of a gated product two of one shape.
+struct GemmWeights {
+  CUtensorMap map;                       ///< make_weight_map, make_gated_map
+  const float* scales;                   ///< [N] f32, of codes; else null
+  const float* second_scales = nullptr;  ///< [N] f32, of the second matrix
+  bool second_is_gate = false;           ///< else the first is
+};
+
 /// Arguments of launch_grouped_gemm. All pointers are device memory.
 struct GroupedGemmParams {
   const int32_t* offsets = nullptr;      ///< [experts + 1], or null: one expert has every row
-  const CUtensorMap* weights = nullptr;  ///< [experts], of [N, K], boxes of kWeightBox rows
-  /// Of e4m3 operands: [experts] of [N], and [rows].
-  const float* const* weight_scales = nullptr;
-  const float* x_scales = nullptr;
-  void* out = nullptr;         ///< [rows, N] bf16 or f32, aligned to 16 bytes, written
-  int32_t* counter = nullptr;  ///< one word, 0 before and after
+  const GemmWeights* weights = nullptr;  ///< [experts]
+  const float* x_scales = nullptr;       ///< [rows] f32, of e4m3
+  bool gated = false;                    ///< out = silu(x gateᵀ) · (x upᵀ), in bf16
+  bool silu = false;                     ///< out = silu(x Wᵀ), of a product that is not gated
+  void* out = nullptr;                   ///< [rows, N] bf16 or f32, aligned to 16 bytes, written
+  int32_t* counter = nullptr;            ///< one word, 0 before and after
   DType out_type = DType::kBf16;
   int64_t rows = 0;  ///< S
   int experts = 0;   ///< at most kMaxGemmExperts
@@ -28,11 +36,17 @@ struct GroupedGemmParams {
 };
 
 constexpr int kMaxGemmExperts = 256;
-constexpr int kRowBox = 64;      ///< rows of x that one copy moves
-constexpr int kWeightBox = 128;  ///< rows of a weight that one copy moves
+constexpr int kRowBox = 64;    ///< rows of x that one copy moves
+constexpr int kGatedRows = 8;  ///< neighbouring rows of one matrix in a copy from two
 
-/// Descriptor of a matrix [rows, cols] of bf16 or e4m3 whose copies move 128 bytes of `box` rows.
-CUtensorMap make_matrix_map(const void* data, DType type, int64_t rows, int64_t cols, int box);
+/// Descriptors of rows [rows, cols] of x and of a weight [rows, cols], bf16 or e4m3: copies move
+/// 128 bytes of kRowBox and of 128 rows.
+CUtensorMap make_row_map(const void* data, DType type, int64_t rows, int64_t cols);
+CUtensorMap make_weight_map(const void* data, DType type, int64_t rows, int64_t cols);
+/// Of two weights [rows, cols], rows a multiple of kGatedRows, `first` at the lower address: copies
+/// move 128 bytes of 64 rows of each, kGatedRows of the first, then of the second, and so on.
+CUtensorMap make_gated_map(const void* first, const void* second, DType type, int64_t rows,
+                           int64_t cols);
 
 /// out = x Wᵀ for the rows of each expert, `x` being the map of [rows, K] with boxes of kRowBox,
 /// on `blocks` blocks (one a

@@ -27,6 +27,7 @@ struct LinearParams {
   int experts = 1;
   WeightShape shape;                ///< of each matrix, [N, K]
   const float* x_scales = nullptr;  ///< [rows], of e4m3
+  bool silu = false;                ///< wanted of the sums; no kernel of this struct makes it
 };
 
 /// out = x Wᵀ with sums in f32, rows [offsets[e], offsets[e + 1]) with the matrix of expert e,

@@ -1,8 +1,12 @@
 #include "ops/cuda/products.h"
 
+#include <algorithm>
+
 #include "base/check.h"
+#include "ops/cuda/decode_weights.h"
+#include "ops/cuda/elementwise.h"
+#include "ops/cuda/few_outputs_linear.h"
 #include "ops/cuda/from_views.h"
-#include "ops/cuda/grouped_gemm_sm90.h"
 #include "ops/cuda/narrow_linear.h"
 #include "ops/cuda/round_fp8.h"
 #include "ops/cuda/skinny_linear.h"
@@ -19,6 +23,21 @@ LinearParams params_of(const TensorView& x, const Weight& w, const TensorView& o
           .out_type = out.dtype,
           .rows = x.dim(0),
           .shape = shape_of(w)};
+}
+
+LinearParams grouped_params(const TensorView& x, const TensorView& offsets,
+                            std::span<const Weight> weights, const TensorView& out) {
+  MM_CHECK(weights.size() <= kMaxExperts, "{} experts, at most {}", weights.size(), kMaxExperts);
+  LinearParams params = params_of(x, weights[0], out);
+  params.offsets = offsets.ptr<int32_t>();
+  params.experts = static_cast<int>(weights.size());
+  return params;
+}
+
+ExpertWeights refs_of(std::span<const Weight> weights) {
+  ExpertWeights refs;
+  for (size_t e = 0; e < weights.size(); ++e) refs.at[e] = ref_of(weights[e]);
+  return refs;
 }
 
 bool is_aligned(const LinearParams& p, const ExpertWeights& weights) {
@@ -39,6 +58,32 @@ bool fits_fp8(const LinearParams& p, const ExpertWeights& weights) {
          p.shape.rows % 8 == 0 && is_aligned(p, weights);
 }
 
+// Whether integer weights can be decoded for the large product.
+bool fits_decoding(const LinearParams& p, const ExpertWeights& weights) {
+  const bool integer = p.shape.kind == WeightKind::kInt8 || p.shape.kind == WeightKind::kInt4F32 ||
+                       p.shape.kind == WeightKind::kInt4Bf16;
+  return integer && p.x_type == DType::kBf16 && p.shape.cols % 8 == 0 && p.shape.rows % 8 == 0 &&
+         is_aligned(p, weights);
+}
+
+// Of decoded weights that lie in memory at a time, unless one matrix is larger.
+constexpr int64_t kMostDecodedBytes = int64_t{512} << 20;
+
+GemmWeights single_weights(const WeightRef& w, const LinearParams& p) {
+  return {.map = make_weight_map(w.data, p.x_type, p.shape.rows, p.shape.cols),
+          .scales = static_cast<const float*>(w.scales)};
+}
+
+GemmWeights gated_weights(const WeightRef& gate, const WeightRef& up, const LinearParams& p) {
+  const bool swapped = up.data < gate.data;
+  const WeightRef& first = swapped ? up : gate;
+  const WeightRef& second = swapped ? gate : up;
+  return {.map = make_gated_map(first.data, second.data, p.x_type, p.shape.rows, p.shape.cols),
+          .scales = static_cast<const float*>(first.scales),
+          .second_scales = static_cast<const float*>(second.scales),
+          .second_is_gate = swapped};
+}
+
 int64_t round_up(int64_t bytes) {
   return (bytes + 255) / 256 * 256;
 }
@@ -51,28 +96,28 @@ Products::Products(const ProductOptions& options, Workspace& workspace)
     blas_ = BlasLt::open(options.device);
 }
 
-const void* Products::weight_maps(const ExpertWeights& weights, const LinearParams& p) {
+const GemmWeights* Products::gemm_weights(const ExpertWeights& weights, const ExpertWeights* second,
+                                          const LinearParams& p) {
   std::vector<const void*> key;
-  for (int e = 0; e < p.experts; ++e) key.push_back(weights.at[e].data);
+  for (const ExpertWeights* each : {&weights, second}) {
+    for (int e = 0; each != nullptr && e < p.experts; ++e) {
+      key.push_back(each->at[e].data);
+      key.push_back(each->at[e].scales);
+    }
+  }
   key.push_back(reinterpret_cast<const void*>(p.shape.rows));
   key.push_back(reinterpret_cast<const void*>(p.shape.cols));
   auto at = maps_.find(key);
   if (at == maps_.end()) {
-    std::vector<CUtensorMap> maps;
-    std::vector<const void*> scales;
-    for (int e = 0; e < p.experts; ++e) {
-      maps.push_back(
-          make_matrix_map(weights.at[e].data, p.x_type, p.shape.rows, p.shape.cols, kWeightBox));
-      scales.push_back(weights.at[e].scales);
-    }
-    const auto map_bytes = static_cast<int64_t>(maps.size() * sizeof(CUtensorMap));
-    const auto scale_bytes = static_cast<int64_t>(scales.size() * sizeof(void*));
-    at = maps_.emplace(std::move(key), Buffer(map_bytes + scale_bytes, options_.device)).first;
-    auto* to = static_cast<char*>(at->second.data());
-    copy_bytes(to, options_.device, maps.data(), Device{}, map_bytes);
-    copy_bytes(to + map_bytes, options_.device, scales.data(), Device{}, scale_bytes);
+    std::vector<GemmWeights> made;
+    for (int e = 0; e < p.experts; ++e)
+      made.push_back(second == nullptr ? single_weights(weights.at[e], p)
+                                       : gated_weights(weights.at[e], second->at[e], p));
+    const auto bytes = static_cast<int64_t>(made.size() * sizeof(GemmWeights));
+    at = maps_.emplace(std::move(key), Buffer(bytes, options_.device)).first;
+    copy_bytes(at->second.data(), options_.device, made.data(), Device{}, bytes);
   }
-  return at->second.data();
+  return static_cast<const GemmWeights*>(at->second.data());
 }
 
 LinearParams Products::round_fp8(const LinearParams& p, cudaStream_t stream) {
@@ -91,21 +136,20 @@ LinearParams Products::round_fp8(const LinearParams& p, cudaStream_t stream) {
 }
 
 void Products::run_grouped_gemm(const LinearParams& p, const ExpertWeights& weights,
-                                cudaStream_t stream) {
-  const auto* maps = static_cast<const CUtensorMap*>(weight_maps(weights, p));
-  const GroupedGemmParams params = {
-      .offsets = p.offsets,
-      .weights = maps,
-      .weight_scales = reinterpret_cast<const float* const*>(maps + p.experts),
-      .x_scales = p.x_scales,
-      .out = p.out,
-      .counter = static_cast<int32_t*>(counter_.data()),
-      .out_type = p.out_type,
-      .rows = p.rows,
-      .experts = p.experts,
-      .n = static_cast<int>(p.shape.rows),
-      .k = static_cast<int>(p.shape.cols)};
-  const CUtensorMap x = make_matrix_map(p.x, p.x_type, p.rows, p.shape.cols, kRowBox);
+                                const ExpertWeights* up, cudaStream_t stream) {
+  const GroupedGemmParams params = {.offsets = p.offsets,
+                                    .weights = gemm_weights(weights, up, p),
+                                    .x_scales = p.x_scales,
+                                    .gated = up != nullptr,
+                                    .silu = p.silu,
+                                    .out = p.out,
+                                    .counter = static_cast<int32_t*>(counter_.data()),
+                                    .out_type = p.out_type,
+                                    .rows = p.rows,
+                                    .experts = p.experts,
+                                    .n = static_cast<int>(p.shape.rows),
+                                    .k = static_cast<int>(p.shape.cols)};
+  const CUtensorMap x = make_row_map(p.x, p.x_type, p.rows, p.shape.cols);
   if (p.x_type == DType::kF8E4M3) {
     launch_grouped_gemm_fp8(params, x, options_.multiprocessors, stream);
   } else {
@@ -113,55 +157,112 @@ void Products::run_grouped_gemm(const LinearParams& p, const ExpertWeights& weig
   }
 }
 
-bool Products::run_fast(LinearParams p, const ExpertWeights& weights, cudaStream_t stream) {
+void Products::run_decoded(const LinearParams& p, const ExpertWeights& weights,
+                           const ExpertWeights* up, cudaStream_t stream) {
+  const int64_t bytes = round_up(p.shape.rows * p.shape.cols * 2);
+  const int matrices = up == nullptr ? 1 : 2;
+  const auto together =
+      static_cast<int>(std::clamp<int64_t>(kMostDecodedBytes / (bytes * matrices), 1, p.experts));
+  auto* memory = static_cast<char*>(workspace_.reserve(bytes * matrices * together));
+  for (int first = 0; first < p.experts; first += together) {
+    LinearParams part = p;
+    part.experts = std::min(together, p.experts - first);
+    if (p.offsets != nullptr)
+      part.offsets = p.offsets + first;
+    part.shape.kind = WeightKind::kBf16;
+    ExpertWeights decoded[2];
+    char* to = memory;
+    for (int m = 0; m < matrices; ++m) {
+      for (int e = 0; e < part.experts; ++e, to += bytes) {
+        const WeightRef& from = (m == 0 ? weights : *up).at[first + e];
+        launch_decode_weights({from, p.shape, to}, stream);
+        decoded[m].at[e] = {to, p.shape.kind == WeightKind::kInt8 ? from.scales : nullptr};
+      }
+    }
+    run_grouped_gemm(part, decoded[0], up == nullptr ? nullptr : &decoded[1], stream);
+  }
+}
+
+Products::Kernel Products::choose(const LinearParams& p, const ExpertWeights& weights) const {
   if (options_.plain)
-    return false;
-  const bool fp8 = fits_fp8(p, weights);
-  if (fp8)
+    return Kernel::kPlain;
+  if (fits_skinny_linear(p) && prefers_skinny_linear(p))
+    return Kernel::kSkinny;
+  if (p.x_type == DType::kF8E4M3 || fits_grouped_gemm(p, weights)) {
+    const bool dense = p.offsets == nullptr && p.x_type == DType::kBf16;
+    return dense && blas_ != nullptr ? Kernel::kBlas : Kernel::kLarge;
+  }
+  if (prefers_narrow_linear(p) && fits_narrow_linear(p, weights))
+    return Kernel::kNarrow;
+  if (fits_decoding(p, weights))
+    return Kernel::kDecoded;
+  return fits_few_outputs_linear(p, weights.at[0]) ? Kernel::kFewOutputs : Kernel::kPlain;
+}
+
+void Products::run(LinearParams p, const ExpertWeights& weights, cudaStream_t stream) {
+  if (!options_.plain && fits_fp8(p, weights))
     p = round_fp8(p, stream);
-  if (fits_skinny_linear(p) && prefers_skinny_linear(p)) {
-    launch_skinny_linear(p, weights, stream);
-    return true;
+  switch (choose(p, weights)) {
+    case Kernel::kBlas:
+      if (blas_->multiply(
+              {p.x, weights.at[0].data, p.out, p.out_type, p.rows, p.shape.rows, p.shape.cols},
+              stream))
+        break;
+      [[fallthrough]];
+    case Kernel::kLarge:
+      return run_grouped_gemm(p, weights, nullptr, stream);
+    case Kernel::kDecoded:
+      return run_decoded(p, weights, nullptr, stream);
+    case Kernel::kSkinny:
+      launch_skinny_linear(p, weights, stream);
+      break;
+    case Kernel::kNarrow:
+      launch_narrow_linear(p, weights, stream);
+      break;
+    case Kernel::kFewOutputs:
+      launch_few_outputs_linear(p, weights.at[0], stream);
+      break;
+    case Kernel::kPlain:
+      launch_linear(p, weights, stream);
+      break;
   }
-  const bool one = p.offsets == nullptr;
-  if (one && blas_ != nullptr && p.x_type == DType::kBf16 && p.shape.kind == WeightKind::kBf16 &&
-      blas_->multiply(
-          {p.x, weights.at[0].data, p.out, p.out_type, p.rows, p.shape.rows, p.shape.cols}, stream))
-    return true;
-  if (!fp8 && !fits_grouped_gemm(p, weights))
-    return false;
-  run_grouped_gemm(p, weights, stream);
-  return true;
+  if (p.silu)
+    launch_elementwise(ElementwiseOp::kSilu,
+                       {p.out, nullptr, p.out, p.out_type, p.out_type, p.rows * p.shape.rows},
+                       stream);
 }
 
-void Products::run(const LinearParams& p, const ExpertWeights& weights, cudaStream_t stream) {
-  if (run_fast(p, weights, stream))
-    return;
-  if (!options_.plain && prefers_narrow_linear(p) && fits_narrow_linear(p, weights)) {
-    launch_narrow_linear(p, weights, stream);
-  } else {
-    launch_linear(p, weights, stream);
-  }
-}
-
-void Products::linear(const TensorView& x, const Weight& w, const TensorView& out,
-                      cudaStream_t stream) {
-  const LinearParams params = params_of(x, w, out);
+void Products::linear(const TensorView& x, const Projection& projection, cudaStream_t stream) {
+  LinearParams params = params_of(x, projection.w, projection.out);
+  params.silu = projection.silu;
   ExpertWeights weights;
-  weights.at[0] = ref_of(w);
+  weights.at[0] = ref_of(projection.w);
   run(params, weights, stream);
 }
 
 void Products::grouped_linear(const TensorView& x, const TensorView& offsets,
                               std::span<const Weight> weights, const TensorView& out,
                               cudaStream_t stream) {
-  MM_CHECK(weights.size() <= kMaxExperts, "{} experts, at most {}", weights.size(), kMaxExperts);
-  LinearParams params = params_of(x, weights[0], out);
-  params.offsets = offsets.ptr<int32_t>();
-  params.experts = static_cast<int>(weights.size());
-  ExpertWeights refs;
-  for (size_t e = 0; e < weights.size(); ++e) refs.at[e] = ref_of(weights[e]);
-  run(params, refs, stream);
+  run(grouped_params(x, offsets, weights, out), refs_of(weights), stream);
+}
+
+bool Products::grouped_gated(const GatedArgs& args, cudaStream_t stream) {
+  LinearParams p = grouped_params(args.x, args.offsets, args.gate, args.out);
+  const ExpertWeights gate = refs_of(args.gate);
+  const ExpertWeights up = refs_of(args.up);
+  if (options_.plain || p.out_type != DType::kBf16 || !is_aligned(p, up))
+    return false;
+  if (!prefers_narrow_linear(p) && fits_decoding(p, gate)) {
+    run_decoded(p, gate, &up, stream);
+    return true;
+  }
+  const bool fp8 = fits_fp8(p, gate);
+  if (prefers_skinny_linear(p) || !(fp8 || fits_grouped_gemm(p, gate)))
+    return false;
+  if (fp8)
+    p = round_fp8(p, stream);
+  run_grouped_gemm(p, gate, &up, stream);
+  return true;
 }
 
 }  // namespace mm::cuda

@@ -10,6 +10,7 @@
 
 #include "ops/backend.h"
 #include "ops/cuda/blas_lt.h"
+#include "ops/cuda/grouped_gemm_sm90.h"
 #include "ops/cuda/linear.h"
 #include "ops/cuda/workspace.h"
 #include "tensor/buffer.h"
@@ -46,21 +47,30 @@ class Products {
   };
 
   bool has_blas() const { return blas_ != nullptr; }
-  void linear(const TensorView& x, const Weight& w, const TensorView& out, cudaStream_t stream);
+  void linear(const TensorView& x, const Projection& projection, cudaStream_t stream);
   void grouped_linear(const TensorView& x, const TensorView& offsets,
                       std::span<const Weight> weights, const TensorView& out, cudaStream_t stream);
+  /// Backend::grouped_gated without its workspaces; false if this has no kernel of one pass.
+  bool grouped_gated(const GatedArgs& args, cudaStream_t stream);
 
  private:
-  /// Descriptors of a call's weights on the device and, for e4m3, pointers to their scales behind
-  /// them; made when the call is first seen.
-  const void* weight_maps(const ExpertWeights& weights, const LinearParams& params);
+  /// What the large product needs of a call's weights (and of `second` ones, of a gated product),
+  /// on the device; made when they are first seen.
+  const GemmWeights* gemm_weights(const ExpertWeights& weights, const ExpertWeights* second,
+                                  const LinearParams& params);
   /// The call with its rows rounded to e4m3, or with those of the call before if they are shared.
   LinearParams round_fp8(const LinearParams& params, cudaStream_t stream);
-  /// Queues the product on the best kernel that can make it.
-  void run(const LinearParams& params, const ExpertWeights& weights, cudaStream_t stream);
-  bool run_fast(LinearParams params, const ExpertWeights& weights, cudaStream_t stream);
+  enum class Kernel { kSkinny, kBlas, kLarge, kNarrow, kDecoded, kFewOutputs, kPlain };
+  /// The best that can make the product of rows as they are multiplied.
+  Kernel choose(const LinearParams& params, const ExpertWeights& weights) const;
+  void run(LinearParams params, const ExpertWeights& weights, cudaStream_t stream);
+  /// With `up`, `weights` are those of the gate.
   void run_grouped_gemm(const LinearParams& params, const ExpertWeights& weights,
-                        cudaStream_t stream);
+                        const ExpertWeights* up, cudaStream_t stream);
+
+  /// The same for integer weights, decoded to bf16 a few experts at a time.
+  void run_decoded(const LinearParams& params, const ExpertWeights& weights,
+                   const ExpertWeights* up, cudaStream_t stream);
 
   ProductOptions options_;
   Workspace& workspace_;

@@ -7,12 +7,12 @@
 // Shared memory: 3 stages of k 16 and v 16 KiB, two blocks a multiprocessor: 192 KiB in flight.
 // Expected limit: memory, keys and values read once.
 #include "ops/cuda/check.h"
-#include "ops/cuda/prim/exp2.cuh"
 #include "ops/cuda/prim/float.cuh"
 #include "ops/cuda/prim/matrix.cuh"
 #include "ops/cuda/prim/mma.cuh"
 #include "ops/cuda/prim/ragged.cuh"
 #include "ops/cuda/prim/reduce.cuh"
+#include "ops/cuda/prim/special_unit.cuh"
 #include "ops/cuda/prim/tma.cuh"
 #include "ops/cuda/softmax_decode.h"
 

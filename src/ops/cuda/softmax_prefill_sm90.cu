@@ -9,10 +9,10 @@
 // Shared memory: q 32 KiB, 2 stages each of k and v 32 KiB: 160 KiB.
 // Expected limit: the tensor cores; one exponential a score takes half of that time beside them.
 #include "ops/cuda/check.h"
-#include "ops/cuda/prim/exp2.cuh"
 #include "ops/cuda/prim/float.cuh"
 #include "ops/cuda/prim/matrix.cuh"
 #include "ops/cuda/prim/reduce.cuh"
+#include "ops/cuda/prim/special_unit.cuh"
 #include "ops/cuda/prim/tma.cuh"
 #include "ops/cuda/prim/wgmma.cuh"
 #include "ops/cuda/softmax_prefill_sm90.h"

@@ -82,6 +82,22 @@ Tensor round_rows(const TensorView& x) {
   return rounded;
 }
 
+/// int4 weights as products of many bf16 rows take them (ops/cuda/decode_weights.h).
+Tensor decode_int4(const Weight& w) {
+  Tensor decoded(DType::kBf16, {w.rows, w.cols});
+  const auto* words = w.data.ptr<int32_t>();
+  auto* to = decoded.ptr<BFloat16>();
+  for (int64_t i = 0; i < w.rows * w.cols; ++i) {
+    const int64_t group = i / w.group_size;
+    const float scale = w.scales.dtype == DType::kF32 ? w.scales.ptr<float>()[group]
+                                                      : to_float(w.scales.ptr<BFloat16>()[group]);
+    const int code =
+        static_cast<int>(static_cast<uint32_t>(words[i / 8]) >> (4 * (i % 8)) & 15) - 8;
+    to[i] = to_bfloat16(scale * static_cast<float>(code));
+  }
+  return decoded;
+}
+
 double largest(const TensorView& view) {
   double most = 0;
   for (double value : mm::testing::values(view)) most = std::max(most, std::abs(value));
@@ -105,6 +121,11 @@ class CudaLinearTest : public ::testing::TestWithParam<Format> {
   /// terms to 2⁻¹³ of the largest: of K terms, at most K 2⁻¹³ max|x| max|w|.
   static bool rounds_rows(const Weight& w, DType in) {
     return w.format == QuantFormat::kFp8Channel && in == DType::kBf16 && w.rows % 8 == 0;
+  }
+  /// Products of more than 32 bf16 rows a matrix decode int4 weights to bf16 first.
+  static bool decodes(const Weight& w, DType in, int64_t rows, int64_t matrices) {
+    return w.format == QuantFormat::kInt4Group && in == DType::kBf16 && w.rows % 8 == 0 &&
+           rows > 32 * matrices;
   }
   static Bound fp8_bound(const Weight& w, const TensorView& x, const TensorView& want, DType out) {
     const double terms = largest(x) * 448 * largest(w.scales);
@@ -131,7 +152,10 @@ TEST_P(CudaLinearTest, AgreesWithReference) {
         cuda_->linear(x, w.weight, got);
         const bool rounds = rounds_rows(w.weight, in);
         const Tensor rounded = rounds ? round_rows(x) : Tensor();
-        reference_->linear(rounds ? rounded.view() : x.view(), w.weight, want);
+        const bool decoded = decodes(w.weight, in, s.rows, 1);
+        const Tensor matrix = decoded ? decode_int4(w.weight) : Tensor();
+        reference_->linear(rounds ? rounded.view() : x.view(),
+                           decoded ? Weight::dense(matrix) : w.weight, want);
         expect_close(got, want, rounds ? fp8_bound(w.weight, x, want, out) : bound(s.k, out));
       }
     }
@@ -168,7 +192,14 @@ TEST_P(CudaLinearTest, GroupsAgreeWithReference) {
     std::vector<Stored> stored;
     std::vector<Weight> weights;
     for (int64_t e = 0; e < kExperts; ++e) stored.emplace_back(GetParam(), c.n, c.k, random);
-    for (const Stored& w : stored) weights.push_back(w.weight);
+    std::vector<Tensor> matrices;
+    std::vector<Weight> decoded;
+    for (const Stored& w : stored) {
+      weights.push_back(w.weight);
+      const bool int4 = w.weight.format == QuantFormat::kInt4Group;
+      matrices.push_back(int4 ? decode_int4(w.weight) : Tensor());
+      decoded.push_back(int4 ? Weight::dense(matrices.back()) : w.weight);
+    }
     const int64_t rows = c.offsets.back();
     for (DType in : {DType::kF32, DType::kBf16}) {
       for (DType out : {DType::kF32, DType::kBf16}) {
@@ -180,7 +211,8 @@ TEST_P(CudaLinearTest, GroupsAgreeWithReference) {
         cuda_->grouped_linear(x, ints(c.offsets), weights, got);
         const bool rounds = rounds_rows(weights[0], in);
         const Tensor rounded = rounds ? round_rows(x) : Tensor();
-        reference_->grouped_linear(rounds ? rounded.view() : x.view(), ints(c.offsets), weights,
+        reference_->grouped_linear(rounds ? rounded.view() : x.view(), ints(c.offsets),
+                                   decodes(weights[0], in, rows, kExperts) ? decoded : weights,
                                    want);
         Bound allowed = bound(c.k, out);
         if (rounds) {

@@ -6,7 +6,10 @@
 /// cost 3 × 184 and not 5 × 128, and blocks that share weights in L2 keep pace. Tiles are counted
 /// from the offsets on the device, rows fastest, and taken from a counter, because they differ in
 /// width. Rows behind an expert's end are computed and not stored.
-///   warps 0-7   two warpgroups, 64 outputs each: up to 128 sums a thread
+/// A gated product takes its 128 rows of weights from two matrices, eight rows of each in turn: a
+/// thread's sums are then those of gate and up of the same outputs, 64 a tile, and what is stored
+/// is silu(gate) · up.
+///   warps 0-7   two warpgroups, 64 rows of weights each: up to 128 sums a thread
 ///   warps 8-11  one thread feeds the copy engine
 /// Shared memory: stages of w [128 × 128 bytes] 16 KiB and x [kTileRows × 128 bytes], about 200
 /// KiB. No clusters: sharing an operand between two blocks by multicast ran at 0.65 of this speed.
@@ -18,6 +21,7 @@
 #include "ops/cuda/prim/float.cuh"
 #include "ops/cuda/prim/matrix.cuh"
 #include "ops/cuda/prim/reduce.cuh"
+#include "ops/cuda/prim/special_unit.cuh"
 #include "ops/cuda/prim/tma.cuh"
 #include "ops/cuda/prim/wgmma_width.cuh"
 
@@ -44,13 +48,17 @@ struct Fp8Operands {
 
 namespace {
 
-constexpr int kTileOutputs = kWeightBox;
+constexpr int kTileWeights = 128;  // rows
 constexpr int kNotes = 2;
+constexpr int kTogether = 16;  // with 256 rows of 6,144 bf16: 50 MB at most, weights besides
 constexpr int kThreads = 384;
+
+template <bool Gated>
+constexpr int kTileOutputs = Gated ? kTileWeights / 2 : kTileWeights;
 
 template <class Operands>
 struct Stage {
-  char w[kTileOutputs * 128];         // [output][128 bytes], swizzled
+  char w[kTileWeights * 128];         // [output][128 bytes], swizzled
   char x[Operands::kTileRows * 128];  // [row][128 bytes], swizzled
 };
 
@@ -77,12 +85,14 @@ __device__ int width_for(int rows) {
 }
 
 // Finds tiles whose numbers ascend: each search goes on where the last one ended.
+template <bool Gated>
 class TileWalk {
  public:
   __device__ explicit TileWalk(const GroupedGemmParams& params)
-      : p_(params), across_((params.n + kTileOutputs - 1) / kTileOutputs) {}
+      : p_(params), across_((params.n + kTileOutputs<Gated> - 1) / kTileOutputs<Gated>) {}
 
-  /// Tiles of up to `most` rows.
+  /// Tiles of up to `most` rows. Within an expert they run over all outputs of kTogether rows of
+  /// tiles before they go on to the next: what is read at a time stays in L2.
   __device__ Tile find(int64_t index, int most) {
     for (; expert_ < p_.experts; ++expert_) {
       const int64_t begin = p_.offsets == nullptr ? 0 : p_.offsets[expert_];
@@ -92,9 +102,12 @@ class TileWalk {
       const auto local = static_cast<int>(index - before_);
       if (local < high * across_) {
         const int width = width_for((rows + high - 1) / high);
-        const int skipped = local % high * width;
+        const int skip = local / (kTogether * across_) * kTogether;
+        const int together = min(kTogether, high - skip);
+        const int place = local - skip * across_;
+        const int skipped = (skip + place % together) * width;
         return {expert_, begin + skipped, max(min(rows - skipped, width), 0), width,
-                local / high * kTileOutputs};
+                place / together * kTileOutputs<Gated>};
       }
       before_ += high * across_;
     }
@@ -112,8 +125,8 @@ class TileWalk {
 
 // The next tile of this block: whoever is free takes the next number. The block that takes the last
 // one of all, which is none, leaves the counter as it found it.
-template <class Operands>
-__device__ Tile take_tile(const GroupedGemmParams& p, TileWalk& walk, int64_t index) {
+template <class Operands, bool Gated>
+__device__ Tile take_tile(const GroupedGemmParams& p, TileWalk<Gated>& walk, int64_t index) {
   const Tile tile = walk.find(index, Operands::kTileRows);
   if (tile.expert >= 0)
     return tile;
@@ -122,11 +135,11 @@ __device__ Tile take_tile(const GroupedGemmParams& p, TileWalk& walk, int64_t in
   return tile;
 }
 
-template <class Operands>
+template <class Operands, bool Gated>
 __device__ void produce(Shared<Operands>& s, const GroupedGemmParams& p, const CUtensorMap* x) {
   RingPlace at;
   RingPlace note;
-  TileWalk walk(p);
+  TileWalk<Gated> walk(p);
   int64_t index = blockIdx.x;
   for (;;) {
     const Tile tile = take_tile<Operands>(p, walk, index);
@@ -136,15 +149,19 @@ __device__ void produce(Shared<Operands>& s, const GroupedGemmParams& p, const C
     note.advance(kNotes);
     if (tile.expert < 0)
       return;
-    const CUtensorMap* w = p.weights + tile.expert;
+    const CUtensorMap* w = &p.weights[tile.expert].map;
     const int boxes = (tile.width + kRowBox - 1) / kRowBox;
-    const auto bytes = static_cast<uint32_t>((kTileOutputs + boxes * kRowBox) * 128);
+    const auto bytes = static_cast<uint32_t>((kTileWeights + boxes * kRowBox) * 128);
     for (int depth = 0; depth < p.k; depth += Operands::kDepth) {
       Stage<Operands>& stage = s.stages[at.stage];
       uint64_t* full = &s.full[at.stage];
       barrier_wait(&s.empty[at.stage], at.parity ^ 1U);
       barrier_expect(full, bytes);
-      tma_load_2d(stage.w, w, full, depth, tile.output);
+      if constexpr (Gated) {
+        tma_load_4d(stage.w, w, full, depth, 0, 0, tile.output / kGatedRows);
+      } else {
+        tma_load_2d(stage.w, w, full, depth, tile.output);
+      }
       for (int box = 0; box < boxes; ++box)
         tma_load_2d(stage.x + box * kRowBox * 128, x, full, depth,
                     static_cast<int>(tile.first) + box * kRowBox);
@@ -154,24 +171,64 @@ __device__ void produce(Shared<Operands>& s, const GroupedGemmParams& p, const C
   }
 }
 
-// Sums of e4m3 codes to what they stand for: by the scales of rows and outputs.
-template <int Sums>
+// Scales of the two rows of weights that a thread has sums of: 0 and 8 rows behind its first.
+struct Scales {
+  float low, high;
+};
+
+template <bool Gated>
+__device__ Scales scales_of(const GroupedGemmParams& p, const Tile& tile, int first_output) {
+  const GemmWeights& w = p.weights[tile.expert];
+  const int output = first_output + static_cast<int>(threadIdx.x % 32 / 4);
+  if constexpr (Gated) {
+    return output < p.n ? Scales{w.scales[output], w.second_scales[output]} : Scales{};
+  } else {
+    return {output < p.n ? w.scales[output] : 0.0F, output + 8 < p.n ? w.scales[output + 8] : 0.0F};
+  }
+}
+
+// Sums of codes to what they stand for: by the scales of outputs and, of e4m3, of rows.
+template <class Operands, int Sums>
 __device__ void apply_scales(float (&sums)[Sums], const GroupedGemmParams& p, const Tile& tile,
-                             int first_output) {
-  const int g = static_cast<int>(threadIdx.x % 32 / 4);
+                             const Scales& of_output) {
   const int t = static_cast<int>(threadIdx.x % 4);
-  const float* of_output = p.weight_scales[tile.expert] + first_output + g;
-  const float low = first_output + g < p.n ? of_output[0] : 0.0F;
-  const float high = first_output + g + 8 < p.n ? of_output[8] : 0.0F;
   const float* of_row = p.x_scales + tile.first + 2 * t;
 #pragma unroll
   for (int j = 0; j < Sums / 4; ++j) {
 #pragma unroll
     for (int i = 0; i < 2; ++i) {
-      const float scale = 8 * j + 2 * t + i < tile.rows ? of_row[8 * j + i] : 0.0F;
-      sums[4 * j + i] *= low * scale;
-      sums[4 * j + 2 + i] *= high * scale;
+      float scale = 1;
+      if constexpr (Operands::kType == DType::kF8E4M3)
+        scale = 8 * j + 2 * t + i < tile.rows ? of_row[8 * j + i] : 0.0F;
+      sums[4 * j + i] *= of_output.low * scale;
+      sums[4 * j + 2 + i] *= of_output.high * scale;
     }
+  }
+}
+
+// x · sigmoid(x). The approximations of exponential and reciprocal are off by less than 2⁻²⁰.
+__device__ float silu(float x) {
+  constexpr float kLog2E = 1.44269504F;
+  return x * fast_reciprocal(1.0F + fast_exp2(-kLog2E * x));
+}
+
+// Outputs o = 8 warp + g of rows 8 j + 2 t + {0, 1}, from the sums of gate and up that a thread
+// holds, to memory: transposed within the warp, so that 4 lanes write 16 bytes of a row. `Gate` is
+// the place of the gate's sums among the two.
+template <int Gate, int Sums>
+__device__ void store_gated(const float (&sums)[Sums], const GroupedGemmParams& p, const Tile& tile,
+                            int first_output) {
+  const int g = static_cast<int>(threadIdx.x % 32 / 4);
+  const int t = static_cast<int>(threadIdx.x % 4);
+  bf16* out = static_cast<bf16*>(p.out) + tile.first * p.n + first_output + 2 * t;
+#pragma unroll
+  for (int j = 0; j < Sums / 4; ++j) {
+    const float* gate = &sums[4 * j + 2 * Gate];
+    const float* up = &sums[4 * j + 2 - 2 * Gate];
+    const uint32_t word = transpose_matrix(pack_bf16(silu(gate[0]) * up[0], silu(gate[1]) * up[1]));
+    const int row = 8 * j + g;
+    if (row < tile.rows && first_output < p.n)
+      *reinterpret_cast<uint32_t*>(out + static_cast<int64_t>(row) * p.n) = word;
   }
 }
 
@@ -263,8 +320,8 @@ __device__ void sum_stages(float (&sums)[Width / 2], Shared<Fp8Operands>& s,
   }
 }
 
-// The products of one tile for the 64 outputs of a warpgroup.
-template <class Operands, int Width, typename Out>
+// The products of one tile for the 64 rows of weights of a warpgroup.
+template <class Operands, int Width, typename Out, bool Gated>
 __device__ void run_tile(Shared<Operands>& s, const GroupedGemmParams& p, const Tile& tile,
                          RingPlace& at, int group) {
   // Cleared, not left to the first product: a register that looks read before it is written is live
@@ -272,13 +329,25 @@ __device__ void run_tile(Shared<Operands>& s, const GroupedGemmParams& p, const 
   float sums[Width / 2] = {};
   sum_stages<Width>(sums, s, p, at, group);
   const int warp = static_cast<int>(threadIdx.x % 128 / 32);
-  const int first_output = tile.output + group * 64 + warp * 16;
-  if constexpr (Operands::kType == DType::kF8E4M3)
-    apply_scales(sums, p, tile, first_output);
-  store_sums<Out>(sums, p, tile, first_output);
+  const int first_output = tile.output + (group * 4 + warp) * (kTileOutputs<Gated> / 8);
+  if (p.weights[tile.expert].scales != nullptr)
+    apply_scales<Operands>(sums, p, tile, scales_of<Gated>(p, tile, first_output));
+  if constexpr (Gated) {
+    if (p.weights[tile.expert].second_is_gate) {
+      store_gated<1>(sums, p, tile, first_output);
+    } else {
+      store_gated<0>(sums, p, tile, first_output);
+    }
+  } else {
+    if (p.silu) {
+#pragma unroll
+      for (float& sum : sums) sum = silu(sum);
+    }
+    store_sums<Out>(sums, p, tile, first_output);
+  }
 }
 
-template <class Operands, typename Out>
+template <class Operands, typename Out, bool Gated>
 __device__ void consume(Shared<Operands>& s, const GroupedGemmParams& p, int group) {
   RingPlace at;
   RingPlace note;
@@ -290,10 +359,10 @@ __device__ void consume(Shared<Operands>& s, const GroupedGemmParams& p, int gro
     if (tile.expert < 0)
       return;
     switch (__shfl_sync(kWholeWarp, tile.width, 0)) {
-#define MM_WIDTH(width)                                      \
-  case width:                                                \
-    if constexpr (width <= Operands::kTileRows)              \
-      run_tile<Operands, width, Out>(s, p, tile, at, group); \
+#define MM_WIDTH(width)                                             \
+  case width:                                                       \
+    if constexpr (width <= Operands::kTileRows)                     \
+      run_tile<Operands, width, Out, Gated>(s, p, tile, at, group); \
     break;
       MM_WIDTH(32)
       MM_WIDTH(64)
@@ -322,7 +391,7 @@ __device__ void consume(Shared<Operands>& s, const GroupedGemmParams& p, int gro
   }
 }
 
-template <class Operands, typename Out>
+template <class Operands, typename Out, bool Gated>
 __global__ void __launch_bounds__(kThreads, 1)
     grouped_gemm_kernel(const GroupedGemmParams p, const __grid_constant__ CUtensorMap x) {
   extern __shared__ __align__(1024) char memory[];
@@ -342,25 +411,35 @@ __global__ void __launch_bounds__(kThreads, 1)
   const int role = uniform_warpgroup();
   if (role < 2) {
     take_registers<232>();
-    consume<Operands, Out>(s, p, role);
+    consume<Operands, Out, Gated>(s, p, role);
   } else {
     give_registers<40>();
     if (threadIdx.x == 256)
-      produce(s, p, &x);
+      produce<Operands, Gated>(s, p, &x);
   }
 }
 
 }  // namespace
 
+template <class Operands, typename Out, bool Gated>
+void launch_grouped_kernel(const GroupedGemmParams& params, const CUtensorMap& x, int blocks,
+                           cudaStream_t stream) {
+  constexpr auto kBytes = static_cast<int>(sizeof(Shared<Operands>));
+  auto* kernel = grouped_gemm_kernel<Operands, Out, Gated>;
+  MM_CUDA(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, kBytes));
+  kernel<<<blocks, kThreads, kBytes, stream>>>(params, x);
+}
+
 template <class Operands>
 void launch_grouped_gemm_of(const GroupedGemmParams& params, const CUtensorMap& x, int blocks,
                             cudaStream_t stream) {
-  constexpr auto kBytes = static_cast<int>(sizeof(Shared<Operands>));
-  visit_float(params.out_type, [&](auto out) {
-    auto* kernel = grouped_gemm_kernel<Operands, decltype(out)>;
-    MM_CUDA(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, kBytes));
-    kernel<<<blocks, kThreads, kBytes, stream>>>(params, x);
-  });
+  if (params.gated) {
+    launch_grouped_kernel<Operands, bf16, true>(params, x, blocks, stream);
+  } else {
+    visit_float(params.out_type, [&](auto out) {
+      launch_grouped_kernel<Operands, decltype(out), false>(params, x, blocks, stream);
+    });
+  }
   MM_CUDA(cudaGetLastError());
 }
 
