@@ -2,7 +2,9 @@
 ///
 /// Shared machines change speed from second to second, so every measurement stands beside the two
 /// ceilings measured right before it, and the share is the median of the pairs' own ratios.
+#include <algorithm>
 #include <chrono>
+#include <functional>
 #include <sstream>
 
 #include "base/error.h"
@@ -31,11 +33,11 @@ constexpr const char* kExamples =
     "Prefills and decodes random ids. Bytes per token are what must be read: weights of the "
     "active\n"
     "experts, one embedding row, the head, states, tails and keys; FLOPs are those of products\n"
-    "with weights. Each pair measures both ceilings, then the model; percentages are medians of\n"
-    "the pairs' own ratios.\n"
+    "with weights and of the causal half of attention. Each pair measures both ceilings, then the\n"
+    "model; percentages are medians of the pairs' own ratios.\n"
     "Examples:\n"
     "  minimax bench\n"
-    "  minimax bench -m DIR -p 512,4096 -n 128 --depth 8192\n"
+    "  minimax bench -m DIR -p 512,4096 -n 128 --depth 1024,8192\n"
     "  minimax bench --config config.json --format int8 -t 2 --json --out result.json";
 
 /// A sample shorter than this is repeated until it is long enough to trust the clock.
@@ -49,7 +51,7 @@ struct Flags {
   RandomModelOptions random;
   std::vector<int64_t> prompts = {512};
   int64_t decode = 128;
-  int64_t depth = 0;
+  std::vector<int64_t> depths = {0};
   int repetitions = 5;
 };
 
@@ -88,31 +90,39 @@ class Bench {
         .kind = "prefill",
         .tokens = tokens,
         .bytes_per_token = static_cast<double>(cost.bytes()) / static_cast<double>(tokens),
-        .flops_per_token = static_cast<double>(cost.linear_flops) / static_cast<double>(tokens)};
+        .flops_per_token = static_cast<double>(cost.flops()) / static_cast<double>(tokens)};
+    runner_.reset();
+    feed(std::min(tokens, options_.prefill_chunk));  // brings the weights into memory
     measure(row, [&] {
       runner_.reset();
-      feed(tokens);
+      row.steps.clear();
+      const Clock::time_point start = Clock::now();
+      feed(tokens, [&](int64_t done) { row.steps.push_back({done, seconds_since(start)}); });
       return tokens;
     });
+    if (row.steps.size() == 1)
+      row.steps.clear();
     return row;
   }
 
-  BenchRow decode() {
+  BenchRow decode(int64_t depth) {
     const CacheTypes types{.tail = to_dtype(options_.compute), .kv = options_.kv_dtype};
     // The middle of a sample stands for all of it.
-    const StepCost cost =
-        decode_cost(model_.config, summary_, flags_.depth + flags_.decode / 2, types);
+    const StepCost cost = decode_cost(model_.config, summary_, depth + flags_.decode / 2, types);
     BenchRow row{.kind = "decode",
                  .tokens = flags_.decode,
-                 .depth = flags_.depth,
+                 .depth = depth,
                  .bytes_per_token = static_cast<double>(cost.bytes()),
-                 .flops_per_token = static_cast<double>(cost.linear_flops)};
-    measure(row, [&] {
+                 .flops_per_token = static_cast<double>(cost.flops())};
+    const auto work = [&] {
       for (int64_t i = 0; i < flags_.decode; ++i) {
         feed(1);
       }
       return flags_.decode;
-    });
+    };
+    go_to_depth(row);
+    work();  // brings the weights into memory
+    measure(row, work);
     return row;
   }
 
@@ -120,11 +130,15 @@ class Bench {
   std::string product_by() const { return ceilings_->product_by(); }
 
  private:
-  void feed(int64_t tokens) {
+  void feed(int64_t tokens, const std::function<void(int64_t done)>& after_step = {}) {
     throw_if_interrupted();
     const size_t begin = static_cast<size_t>(runner_.position());
     runner_.prefill(std::span(ids_).subspan(begin, static_cast<size_t>(tokens)),
-                    [](int64_t, int64_t) { return !interrupted(); });
+                    [&](int64_t done, int64_t) {
+                      if (after_step)
+                        after_step(done);
+                      return !interrupted();
+                    });
     throw_if_interrupted();
   }
 
@@ -136,14 +150,13 @@ class Bench {
     }
   }
 
-  /// Alternates ceilings and work; `work` returns the tokens it did. One round is not counted: it
-  /// brings the weights into memory.
+  /// Alternates ceilings and work, which is warm; `work` returns the tokens it did.
   template <typename Work>
   void measure(BenchRow& row, Work&& work) {
     const bool decodes = row.kind == "decode";
     Progress progress(progress_style(flags_.common.quiet),
                       fmt::format("{} {}", row.kind, row.tokens), "pairs");
-    for (int repetition = -1; repetition < flags_.repetitions; ++repetition) {
+    for (int repetition = 0; repetition < flags_.repetitions; ++repetition) {
       Pair pair;
       pair.read_ceiling = ceilings_->read();
       pair.copy_ceiling = ceilings_->copy();
@@ -159,9 +172,7 @@ class Bench {
         seconds += seconds_since(start);
       }
       pair.tokens_per_second = static_cast<double>(tokens) / seconds;
-      if (repetition >= 0) {
-        row.pairs.push_back(pair);
-      }
+      row.pairs.push_back(pair);
       progress.update(repetition + 1, flags_.repetitions);
     }
   }
@@ -194,7 +205,7 @@ double first_token_seconds(const Model& model, RunnerOptions options) {
 
 RunnerOptions bench_options(const Flags& flags) {
   RunnerOptions options = make_runner_options(flags.model);
-  int64_t longest = flags.depth + flags.decode;
+  int64_t longest = *std::max_element(flags.depths.begin(), flags.depths.end()) + flags.decode;
   for (const int64_t prompt : flags.prompts) {
     longest = std::max(longest, prompt);
   }
@@ -216,7 +227,14 @@ Json flags_json(const Flags& flags, const RunnerOptions& options, int threads) {
           {"repetitions", flags.repetitions}};
 }
 
+/// Bytes of a run.
+struct Memory {
+  int64_t planned = 0;  ///< weights, workspaces, states and pages
+  int64_t used = 0;     ///< of an accelerator, by everything in this run; 0 on the host
+};
+
 struct Measured {
+  Memory memory;
   double load_seconds = 0;
   double first_token_seconds = 0;
   std::string product_by;
@@ -243,6 +261,7 @@ Json report(const Flags& flags, const RunnerOptions& options, const Runner& runn
            {{"parameters", summary.parameters},
             {"active_parameters", summary.active_parameters},
             {"bytes", summary.bytes}}},
+          {"memory", {{"planned", measured.memory.planned}, {"used", measured.memory.used}}},
           {"load_seconds", measured.load_seconds},
           {"first_token_seconds", measured.first_token_seconds},
           {"results", results}};
@@ -253,6 +272,8 @@ int run(const Flags& flags) {
   const InterruptScope scope;
   const RunnerOptions options = bench_options(flags);
   Measured measured;
+  const bool on_host = options.device.is_host();
+  const int64_t free_before = on_host ? 0 : device_free_bytes(options.device);
   const Clock::time_point start = Clock::now();
   const Model model = move_to_device(make_model(flags), options.device, flags.common.quiet);
   measured.load_seconds = seconds_since(start);
@@ -265,8 +286,10 @@ int run(const Flags& flags) {
     }
   }
   if (flags.decode > 0) {
-    measured.rows.push_back(bench.decode());
+    for (const int64_t depth : flags.depths) measured.rows.push_back(bench.decode(depth));
   }
+  measured.memory = {.planned = summarize(model).bytes + runner.workspace_bytes(),
+                     .used = on_host ? 0 : free_before - device_free_bytes(options.device)};
   measured.product_by = bench.product_by();
   const std::string json = report(flags, options, runner, measured).dump(2) + "\n";
   if (!flags.out.empty()) {
@@ -313,9 +336,12 @@ Command make_bench_command(CLI::App& parent) {
       ->check(CLI::Range(int64_t{0}, int64_t{1} << 30))
       ->type_name("N")
       ->capture_default_str();
-  app->add_option("--depth", flags->depth, "Tokens in the sequence before decoding")
+  app->add_option("--depth", flags->depths, "Tokens in the sequence before decoding")
+      ->allow_extra_args(false)
+      ->delimiter(',')
       ->check(CLI::Range(int64_t{0}, int64_t{1} << 29))
-      ->type_name("N");
+      ->type_name("N,N")
+      ->capture_default_str();
   app->add_option("-r,--repetitions", flags->repetitions, "Pairs to measure")
       ->check(CLI::Range(1, 1000))
       ->type_name("N")

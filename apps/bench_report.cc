@@ -74,6 +74,10 @@ Json to_json(const BenchRow& row) {
                      {"copy_ceiling_gb_per_second", pair.copy_ceiling / kGiga},
                      {"product_ceiling_gflops", pair.product_ceiling / kGiga}});
   }
+  Json steps = Json::array();
+  for (const PrefillStep& step : row.steps) {
+    steps.push_back({{"tokens", step.tokens}, {"seconds", step.seconds}});
+  }
   return {{"kind", row.kind},
           {"tokens", row.tokens},
           {"depth", row.depth},
@@ -87,7 +91,8 @@ Json to_json(const BenchRow& row) {
           {"percent_of_read_ceiling", to_json(read_percent(row))},
           {"percent_of_copy_ceiling", to_json(copy_percent(row))},
           {"percent_of_product_ceiling", to_json(product_percent(row))},
-          {"pairs", pairs}};
+          {"pairs", pairs},
+          {"steps", steps}};
 }
 
 std::string format_table(const std::vector<BenchRow>& rows) {

@@ -17,14 +17,21 @@ struct Pair {
   double product_ceiling = 0;  ///< FLOP/s of a large bf16 product; 0: not measured
 };
 
+/// How far a prefill was after one of its steps.
+struct PrefillStep {
+  int64_t tokens = 0;  ///< done
+  double seconds = 0;  ///< since its start
+};
+
 /// A kind of work, measured several times.
 struct BenchRow {
   std::string kind;            ///< "prefill" or "decode"
   int64_t tokens = 0;          ///< per repetition
   int64_t depth = 0;           ///< tokens in the sequence before
   double bytes_per_token = 0;  ///< weights, states, tails and keys that must be read
-  double flops_per_token = 0;  ///< of products with weights
+  double flops_per_token = 0;  ///< of products with weights and of attention's causal half
   std::vector<Pair> pairs = {};
+  std::vector<PrefillStep> steps = {};  ///< of the last repetition of a prefill in several steps
 };
 
 /// Order statistics of a list.

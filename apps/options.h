@@ -29,7 +29,7 @@ struct CommonFlags {
 struct ModelFlags {
   std::string model;  ///< empty: the bundled model
   std::string device = "auto";
-  std::string cuda_graphs = "off";
+  std::string cuda_graphs = "on";
   int threads = 0;           ///< 0: all cores
   int64_t context_size = 0;  ///< 0: the command decides
   std::string compute = "bf16";

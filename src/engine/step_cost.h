@@ -20,6 +20,7 @@ struct StepCost {
   int64_t attention_flops = 0;  ///< 2 per multiply-add of attention itself
 
   int64_t bytes() const { return weight_bytes + state_bytes + tail_bytes + kv_bytes; }
+  int64_t flops() const { return linear_flops + attention_flops; }
 };
 
 /// Types of what a sequence stores.
