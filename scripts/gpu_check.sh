@@ -3,29 +3,32 @@
 # engine, an answer of the bundled model, compute-sanitizer on small shapes, benchmarks of kernels
 # and of models. One short table comes last.
 #   scripts/gpu_check.sh [--binaries DIR] [--results DIR] [--no-sanitizer] [--only CHECK,CHECK…]
-#                        [--config FILE] [BENCH GROUP…]
+#                        [--config FILE] [--long-config FILE] [BENCH GROUP…]
 # Builds the cuda preset, or takes the programs from DIR (mm_ops_cuda_test, mm_model_cuda_test,
 # mm_engine_cuda_test, minimax, mm_cuda_bench, and beside them lib/ with the shared libraries they
 # were built with, minimax's libssl.so.3 and libcrypto.so.3 among them): then this machine needs
 # nothing but a driver, the CUDA toolkit and the checkout.
-# Checks: ops, models, engine, run, sanitizer, kernels, bench. --config names a config.json for
-# random weights that `minimax bench` times too (../shared/bench/gpu-slice2.json where it exists).
+# Checks: ops, models, engine, run, sanitizer, kernels, bench, long. --config names a config.json for
+# random weights that `minimax bench` times too, --long-config one that prefills a million tokens
+# (../shared/bench/gpu-slice2.json and gpu-slice4.json where they exist).
 # Writes DIR/gpu-<device>-<commit>.json and gpu-model-… (bench/results by default).
 set -euo pipefail
 source "$(dirname "$0")/lib.sh"
 
-binaries="" results=bench/results only=ops,models,engine,run,sanitizer,kernels,bench groups=()
-config=../shared/bench/gpu-slice2.json
+binaries="" results=bench/results groups=()
+only=ops,models,engine,run,sanitizer,kernels,bench,long
+config=../shared/bench/gpu-slice2.json long_config=../shared/bench/gpu-slice4.json
 while [ $# -gt 0 ]; do
   case $1 in
-    --binaries | --results | --only | --config)
+    --binaries | --results | --only | --config | --long-config)
       [ $# -ge 2 ] || die "$1 needs a value"
-      declare "${1#--}=$2"
+      name=${1#--}
+      declare "${name//-/_}=$2"
       shift 2
       ;;
     --no-sanitizer) only=${only/sanitizer,/} && shift ;;
     lightning | experts | softmax) groups+=("$1") && shift ;;
-    *) die "unknown argument $1: --binaries DIR, --results DIR, --no-sanitizer, --only CHECKS, --config FILE, lightning, experts, softmax" ;;
+    *) die "unknown argument $1: --binaries DIR, --results DIR, --no-sanitizer, --only CHECKS, --config FILE, --long-config FILE, lightning, experts, softmax" ;;
   esac
 done
 
@@ -34,7 +37,7 @@ programs=()
 if wanted ops || wanted sanitizer; then programs+=(mm_ops_cuda_test); fi
 if wanted models; then programs+=(mm_model_cuda_test); fi
 if wanted engine || wanted sanitizer; then programs+=(mm_engine_cuda_test); fi
-if wanted run || wanted bench; then programs+=(minimax); fi
+if wanted run || wanted bench || wanted long; then programs+=(minimax); fi
 if wanted kernels; then programs+=(mm_cuda_bench); fi
 
 command -v nvidia-smi >/dev/null || die "nvidia-smi not found: this needs a GPU and its driver"
@@ -73,7 +76,19 @@ check() {
 }
 
 # Small shapes of every hand-written kernel; the whole list would take an hour under the tools.
-small='*Fast*lightning_128*:*Fast*softmax_*128*:*Decoding*:*Uneven*:*Fast*group*:*Linear*bf16:*Linear*fp8'
+small='*Fast*lightning_128*:*Fast*softmax_*128*:*Decoding*:*Uneven*:*Fast*group*:*Linear*bf16'
+small+=':*Linear*fp8:*Linear*int4_32:*Fused*:*Gated*:*Residual*'
+
+# in_parts PROGRAM ARGUMENTS…: a test program's cases in as many processes as help.
+in_parts() {
+  local parts=$(($(nproc) < 8 ? $(nproc) : 8)) failed=0 pids=() part
+  for ((part = 0; part < parts; ++part)); do
+    GTEST_TOTAL_SHARDS=$parts GTEST_SHARD_INDEX=$part "$@" &
+    pids+=($!)
+  done
+  for part in "${pids[@]}"; do wait "$part" || failed=1; done
+  return "$failed"
+}
 
 # An answer on the device: not empty, computed there, and in f32 the one of the host (the text is
 # greedy, and short enough that no two ids come within the bounds of docs/numerics.md).
@@ -105,7 +120,7 @@ keep() {
 }
 
 if wanted ops; then
-  check "op parity" build/log/gpu_ops.log "$binaries/mm_ops_cuda_test" --gtest_brief=1
+  check "op parity" build/log/gpu_ops.log in_parts "$binaries/mm_ops_cuda_test" --gtest_brief=1
 fi
 if wanted models; then
   check "golden models" build/log/gpu_models.log "$binaries/mm_model_cuda_test" --gtest_brief=1
@@ -120,7 +135,7 @@ if wanted sanitizer; then
   tool=$(command -v compute-sanitizer || echo /usr/local/cuda/bin/compute-sanitizer)
   [ -x "$tool" ] || die "compute-sanitizer not found: install the CUDA toolkit or use --no-sanitizer"
   for kind in memcheck racecheck; do
-    check "compute-sanitizer $kind" "build/log/gpu_$kind.log" "$tool" --tool "$kind" \
+    check "compute-sanitizer $kind" "build/log/gpu_$kind.log" in_parts "$tool" --tool "$kind" \
       --error-exitcode 1 "$binaries/mm_ops_cuda_test" --gtest_brief=1 --gtest_filter="$small"
   done
   check "compute-sanitizer engine" build/log/gpu_memcheck_engine.log "$tool" --tool memcheck \
@@ -136,18 +151,26 @@ bench_mini() {
   tables+=("$log")
   keep build/log/gpu_model_mini.json "gpu-mini-graphs-$graphs"
 }
-# bench_config GRAPHS FORMAT: random weights of the shape of $config.
+# bench_config FORMAT: random weights of the shape of $config.
 bench_config() {
-  local graphs=$1 format=$2 name
+  local format=$1 name
   [ -f "$config" ] || return 0
   name=$(basename "$config" .json)
   name=${name#gpu-}-$format
-  local log=build/log/gpu_bench_${name}_$graphs.log
-  check "$name, graphs $graphs" "$log" bench_model config --cuda-graphs "$graphs" \
-    --config "$config" --format "$format" -p 4096,16384 -n 64 --depth 4096 \
-    --prefill-chunk 16384 -r 3
+  local log=build/log/gpu_bench_$name.log
+  check "$name" "$log" bench_model config --config "$config" --format "$format" \
+    -p 4096,16384,131072 -n 64 --depth 1024,32768 --prefill-chunk 16384 -r 3
   tables+=("$log")
-  keep build/log/gpu_model_config.json "gpu-$name-graphs-$graphs"
+  keep build/log/gpu_model_config.json "gpu-$name"
+}
+# bench_long: a million tokens through the shape of $long_config, in chunks.
+bench_long() {
+  local log=build/log/gpu_bench_long.log
+  [ -f "$long_config" ] || return 0
+  check "a million tokens" "$log" bench_model long --config "$long_config" -p 1000000 -n 32 \
+    --depth 0 --prefill-chunk 16384 -r 1
+  tables+=("$log")
+  keep build/log/gpu_model_long.json gpu-million
 }
 if wanted kernels; then
   json=build/log/gpu_bench.json
@@ -156,12 +179,10 @@ if wanted kernels; then
   keep "$json" gpu
 fi
 if wanted bench; then
-  for graphs in off on; do
-    bench_mini "$graphs"
-    bench_config "$graphs" bf16
-  done
-  bench_config on fp8
+  for graphs in off on; do bench_mini "$graphs"; done
+  for format in bf16 fp8 int8; do bench_config "$format"; done
 fi
+if wanted long; then bench_long; fi
 echo "$device"
 [ ${#tables[@]} -eq 0 ] || cat "${tables[@]}"
 printf '%s\n' "${summary[@]}"
