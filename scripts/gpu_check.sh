@@ -27,8 +27,8 @@ while [ $# -gt 0 ]; do
       shift 2
       ;;
     --no-sanitizer) only=${only/sanitizer,/} && shift ;;
-    lightning | experts | softmax) groups+=("$1") && shift ;;
-    *) die "unknown argument $1: --binaries DIR, --results DIR, --no-sanitizer, --only CHECKS, --config FILE, --long-config FILE, lightning, experts, softmax" ;;
+    lightning | experts | softmax | upload) groups+=("$1") && shift ;;
+    *) die "unknown argument $1: --binaries DIR, --results DIR, --no-sanitizer, --only CHECKS, --config FILE, --long-config FILE, lightning, experts, softmax, upload" ;;
   esac
 done
 

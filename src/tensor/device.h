@@ -57,8 +57,8 @@ void wait_for(Device device);
 /// that accelerator before; returns when the bytes have arrived. Throws kDevice.
 void copy_bytes(void* to, Device to_device, const void* from, Device from_device, int64_t bytes);
 
-/// Copies host memory, mapped files included, to an accelerator through two pinned buffers: one is
-/// filled while the other is sent.
+/// Copies host memory, mapped files included, to an accelerator through a ring of pinned buffers,
+/// which up to eight threads fill together while earlier ones are sent. One caller at a time.
 class StagedUpload {
  public:
   /// Throws kOutOfMemory, kDevice, or kUnsupported in a build without CUDA.

@@ -7,6 +7,7 @@
 #include <cstring>
 
 #include "base/error.h"
+#include "base/thread_pool.h"
 #include "tensor/device.h"
 
 namespace mm {
@@ -116,17 +117,27 @@ void copy_bytes(void* to, Device to_device, const void* from, Device from_device
 }
 
 struct StagedUpload::Impl {
-  static constexpr int64_t kStageBytes = int64_t{32} << 20;  // long enough for the full rate
+  // Four of 16 MiB: long enough for the full rate, and the copy engine has work while the next is
+  // filled even if a thread comes late.
+  static constexpr int64_t kStageBytes = int64_t{16} << 20;
+  static constexpr size_t kStages = 4;
+  // One thread copies at a fifth of what the bus takes, so the threads share each stage; more than
+  // these wait for the memory.
+  static constexpr int kMostThreads = 16;
+  static constexpr int64_t kGrain = int64_t{256} << 10;  // below, waking a thread costs more
 
   struct Stage {
     char* data = nullptr;
     cudaEvent_t sent = nullptr;
   };
-  std::array<Stage, 2> stages;
+  std::array<Stage, kStages> stages;
   cudaStream_t stream = nullptr;
-  int64_t next = 0;
+  size_t next = 0;
+  ThreadPool pool{std::min(kMostThreads, available_cores())};
 
   ~Impl() {
+    if (stream != nullptr)
+      cudaStreamSynchronize(stream);  // after an error: stages must not go while they are read
     for (const Stage& stage : stages) {
       if (stage.sent != nullptr)
         cudaEventDestroy(stage.sent);
@@ -136,10 +147,14 @@ struct StagedUpload::Impl {
       cudaStreamDestroy(stream);
   }
 
+  /// The threads fill the next stage; this one alone talks to the device, so copies are queued in
+  /// order and errors are raised here.
   void send(char* to, const char* from, int64_t bytes) {
-    const Stage& stage = stages[static_cast<size_t>(next++ % 2)];
+    const Stage& stage = stages[next++ % kStages];
     check(cudaEventSynchronize(stage.sent), "cudaEventSynchronize");
-    std::memcpy(stage.data, from, static_cast<size_t>(bytes));
+    pool.parallel_for(bytes, kGrain, [&](int64_t begin, int64_t end, int) {
+      std::memcpy(stage.data + begin, from + begin, static_cast<size_t>(end - begin));
+    });
     check(
         cudaMemcpyAsync(to, stage.data, static_cast<size_t>(bytes), cudaMemcpyHostToDevice, stream),
         "cudaMemcpyAsync");
@@ -151,8 +166,10 @@ StagedUpload::StagedUpload(Device device) : impl_(std::make_unique<Impl>()) {
   check(cudaSetDevice(device.index), "cudaSetDevice");
   check(cudaStreamCreate(&impl_->stream), "cudaStreamCreate");
   for (Impl::Stage& stage : impl_->stages) {
-    if (cudaMallocHost(reinterpret_cast<void**>(&stage.data), Impl::kStageBytes) != cudaSuccess)
+    if (cudaMallocHost(reinterpret_cast<void**>(&stage.data), Impl::kStageBytes) != cudaSuccess) {
+      cudaGetLastError();
       raise(ErrorKind::kOutOfMemory, "cannot pin {} bytes of host memory", Impl::kStageBytes);
+    }
     check(cudaEventCreateWithFlags(&stage.sent, cudaEventDisableTiming), "cudaEventCreate");
   }
 }

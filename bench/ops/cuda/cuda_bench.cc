@@ -1,7 +1,9 @@
 // Times the kernels of ops/cuda against ceilings of the same run:
-//   mm_cuda_bench [--json FILE] [lightning|experts|softmax]…     all of them by default
+//   mm_cuda_bench [--json FILE] [lightning|experts|softmax|upload]…  all by default
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <array>
 #include <cstdio>
 #include <fstream>
 #include <string>
@@ -15,6 +17,8 @@
 namespace mm::bench {
 namespace {
 
+constexpr std::array kGroups = {"lightning", "experts", "softmax", "upload"};
+
 struct Options {
   std::string json;
   std::vector<std::string> groups;
@@ -26,21 +30,29 @@ Options parse(int argc, char** argv) {
     const std::string argument = argv[i];
     if (argument == "--json" && i + 1 < argc) {
       options.json = argv[++i];
-    } else if (argument == "lightning" || argument == "experts" || argument == "softmax") {
+    } else if (std::find(kGroups.begin(), kGroups.end(), argument) != kGroups.end()) {
       options.groups.push_back(argument);
     } else {
-      bad_input("unknown argument {}: expected --json FILE, lightning, experts or softmax",
+      bad_input("unknown argument {}: expected --json FILE, lightning, experts, softmax or upload",
                 argument);
     }
   }
   if (options.groups.empty())
-    options.groups = {"lightning", "experts", "softmax"};
+    options.groups.assign(kGroups.begin(), kGroups.end());
   return options;
 }
 
 double ratio(const Row& row, const Ceilings& ceilings) {
   const double rate = row.amount / row.seconds;
+  if (row.ceiling > 0)
+    return rate / row.ceiling;
   return rate / (row.is_bytes ? ceilings.read : ceilings.product);
+}
+
+std::string limit_of(const Row& row) {
+  if (!row.of.empty())
+    return row.of;
+  return row.is_bytes ? "read" : "product";
 }
 
 void print(const std::vector<Row>& rows, const Ceilings& ceilings) {
@@ -50,8 +62,7 @@ void print(const std::vector<Row>& rows, const Ceilings& ceilings) {
     const double rate = row.amount / row.seconds;
     fmt::print("{:<20} {:<34} {:>10.3f} {:<9} {:>7.0f} {:<8} {:>5.1f} % of {}\n", row.name,
                row.shape, row.value, row.per, rate * (row.is_bytes ? 1e-9 : 1e-12),
-               row.is_bytes ? "GB/s" : "TFLOP/s", 100 * ratio(row, ceilings),
-               row.is_bytes ? "read" : "product");
+               row.is_bytes ? "GB/s" : "TFLOP/s", 100 * ratio(row, ceilings), limit_of(row));
   }
 }
 
@@ -74,7 +85,7 @@ Json report(const std::vector<Row>& rows, const Ceilings& ceilings, const Option
                               {row.is_bytes ? "bytes" : "flop", row.amount},
                               {row.per, row.value},
                               {"ratio", ratio(row, ceilings)},
-                              {"of", row.is_bytes ? "read" : "product"}});
+                              {"of", limit_of(row)}});
   return result;
 }
 
@@ -91,6 +102,8 @@ void run(const Options& options) {
       bench_experts(stream, rows);
     if (group == "softmax")
       bench_softmax(stream, rows);
+    if (group == "upload")
+      bench_upload(stream, rows);
   }
   print(rows, ceilings);
   if (!options.json.empty())

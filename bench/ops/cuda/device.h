@@ -62,11 +62,16 @@ struct Row {
   bool is_bytes = true;
   std::string per;   ///< what `value` is, e.g. "ns/token"
   double value = 0;  ///< the figure the row is known by
+  /// What limits the row, a second, and its name, where that is neither the read nor the product
+  /// rate.
+  double ceiling = 0;
+  std::string of{};
 };
 
 /// A bench appends its rows. `filter`: see main.
 void bench_lightning(cudaStream_t stream, std::vector<Row>& rows);
 void bench_experts(cudaStream_t stream, std::vector<Row>& rows);
 void bench_softmax(cudaStream_t stream, std::vector<Row>& rows);
+void bench_upload(cudaStream_t stream, std::vector<Row>& rows);
 
 }  // namespace mm::bench
