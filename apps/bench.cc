@@ -211,6 +211,10 @@ RunnerOptions bench_options(const Flags& flags) {
   }
   options.context_size = std::max<int64_t>(longest, 1);
   options.prefill_chunk = std::min(options.prefill_chunk, options.context_size);
+  if (options.deterministic) {
+    options.prefill_chunk =
+        (options.prefill_chunk + kBlockTokens - 1) / kBlockTokens * kBlockTokens;
+  }
   return options;
 }
 
@@ -220,6 +224,7 @@ Json flags_json(const Flags& flags, const RunnerOptions& options, int threads) {
           {"format", flags.config.empty() ? "" : flags.random.format},
           {"device", flags.model.device},
           {"cuda_graphs", flags.model.cuda_graphs},
+          {"deterministic", flags.model.deterministic},
           {"threads", threads},
           {"compute", flags.model.compute},
           {"kv_dtype", to_string(options.kv_dtype)},
@@ -352,6 +357,7 @@ Command make_bench_command(CLI::App& parent) {
       ->type_name("N")
       ->capture_default_str();
   add_compute_flags(*app, flags->model);
+  add_deterministic_flag(*app, flags->model);
   add_common_flags(*app, flags->common);
   return {app, [flags] { return run(*flags); }};
 }

@@ -342,6 +342,7 @@ Command make_chat_command(CLI::App& parent) {
   app->add_option("--system", flags->system, "System message")->type_name("TEXT");
   add_store_folder_flag(*app, flags->context_folder);
   add_model_flags(*app, flags->model);
+  add_deterministic_flag(*app, flags->model);
   add_cache_flags(*app, flags->cache);
   add_sampling_flags(*app, flags->sampling);
   add_common_flags(*app, flags->common);

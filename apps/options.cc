@@ -124,6 +124,13 @@ void add_compute_flags(CLI::App& command, ModelFlags& flags) {
       ->type_name("TYPE");
 }
 
+void add_deterministic_flag(CLI::App& command, ModelFlags& flags) {
+  command.add_flag(
+      "--deterministic", flags.deterministic,
+      "On a CUDA device: results bit for bit the same in any chunks, from any cache and "
+      "beside any others (on the CPU they always are)");
+}
+
 void add_model_flags(CLI::App& command, ModelFlags& flags) {
   add_model_flag(command, flags.model);
   add_compute_flags(command, flags);
@@ -210,6 +217,7 @@ RunnerOptions make_runner_options(const ModelFlags& flags) {
   RunnerOptions options;
   options.device = device_of(flags);
   options.graphs = flags.cuda_graphs == "on";
+  options.deterministic = flags.deterministic;
   options.threads = flags.threads;
   options.compute = flags.compute == "f32" ? ComputeType::kF32 : ComputeType::kBf16;
   options.kv_dtype = kv_dtype_of(flags.kv_dtype, options.compute);
@@ -241,6 +249,7 @@ EngineOptions make_engine_options(const ModelFlags& flags, const CacheFlags& cac
   EngineOptions options;
   options.device = runner.device;
   options.graphs = runner.graphs;
+  options.deterministic = runner.deterministic;
   options.threads = runner.threads;
   options.compute = runner.compute;
   options.kv_dtype = runner.kv_dtype;

@@ -30,6 +30,7 @@ struct ModelFlags {
   std::string model;  ///< empty: the bundled model
   std::string device = "auto";
   std::string cuda_graphs = "on";
+  bool deterministic = false;
   int threads = 0;           ///< 0: all cores
   int64_t context_size = 0;  ///< 0: the command decides
   std::string compute = "bf16";
@@ -70,6 +71,7 @@ void add_common_flags(CLI::App& command, CommonFlags& flags);
 void add_model_flag(CLI::App& command, std::string& model);
 void add_model_flags(CLI::App& command, ModelFlags& flags);
 void add_compute_flags(CLI::App& command, ModelFlags& flags);
+void add_deterministic_flag(CLI::App& command, ModelFlags& flags);
 void add_cache_flags(CLI::App& command, CacheFlags& flags);
 void add_sampling_flags(CLI::App& command, SamplingFlags& flags);
 

@@ -131,6 +131,7 @@ Command make_run_command(CLI::App& parent) {
   app->add_flag("--raw", flags->raw, "No chat template: continue the text as it stands");
   app->add_flag("--special", flags->special, "Show special tokens in the answer");
   add_model_flags(*app, flags->model);
+  add_deterministic_flag(*app, flags->model);
   add_sampling_flags(*app, flags->sampling);
   add_common_flags(*app, flags->common);
   return {app, [flags] { return run(*flags); }};

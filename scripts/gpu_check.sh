@@ -151,15 +151,16 @@ bench_mini() {
   tables+=("$log")
   keep build/log/gpu_model_mini.json "gpu-mini-graphs-$graphs"
 }
-# bench_config FORMAT: random weights of the shape of $config.
+# bench_config FORMAT [deterministic]: random weights of the shape of $config.
 bench_config() {
-  local format=$1 name
+  local format=$1 name mode=()
   [ -f "$config" ] || return 0
   name=$(basename "$config" .json)
-  name=${name#gpu-}-$format
+  name=${name#gpu-}-$format${2:+-$2}
+  [ -z "${2:-}" ] || mode=("--$2")
   local log=build/log/gpu_bench_$name.log
   check "$name" "$log" bench_model config --config "$config" --format "$format" \
-    -p 4096,16384,131072 -n 64 --depth 1024,32768 --prefill-chunk 16384 -r 3
+    -p 4096,16384,131072 -n 64 --depth 1024,32768 --prefill-chunk 16384 -r 3 "${mode[@]}"
   tables+=("$log")
   keep build/log/gpu_model_config.json "gpu-$name"
 }
@@ -181,6 +182,7 @@ fi
 if wanted bench; then
   for graphs in off on; do bench_mini "$graphs"; done
   for format in bf16 fp8 int8; do bench_config "$format"; done
+  bench_config bf16 deterministic # its cost is the distance to the row without
 fi
 if wanted long; then bench_long; fi
 echo "$device"

@@ -82,6 +82,7 @@ EngineOptions checked(EngineOptions options) {
 ExecutorOptions executor_options(const EngineOptions& options) {
   return {.device = options.device,
           .graphs = options.graphs,
+          .deterministic = options.deterministic,
           .threads = options.threads,
           .reference = options.reference,
           .compute = options.compute,
@@ -145,6 +146,7 @@ SchedulerOptions scheduler_options(const EngineOptions& options, const CachePlan
           .step_tokens = options.step_tokens,
           .block_tokens = kBlockTokens,
           .checkpoint_every = plan.checkpoint_every,
+          .separate = options.deterministic && !options.device.is_host(),
           .crossover = grows ? static_cast<int64_t>(cost.per_token / cost.per_token_position) : 0};
 }
 

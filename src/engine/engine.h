@@ -2,6 +2,8 @@
 ///
 /// Exactness: on the CPU the logits of a request depend on its tokens alone, bit for bit. Not on
 /// who shares a step, on chunks, cache hits, forks, preemption or threads.
+/// On a CUDA device with `deterministic` the same but for tokens that were drawn and are computed
+/// again as part of a prompt (docs/numerics.md).
 /// One thread at a time; engine_loop.h has the door for several.
 #pragma once
 
@@ -16,10 +18,11 @@
 namespace mm {
 
 struct EngineOptions {
-  Device device{};         ///< where the model lies and steps run
-  bool graphs = false;     ///< let a device play decoding steps back from records
-  int threads = 0;         ///< 0: one per available core
-  bool reference = false;  ///< the plain-loop oracle instead of the CPU backend
+  Device device{};             ///< where the model lies and steps run
+  bool graphs = false;         ///< let a device play decoding steps back from records
+  bool deterministic = false;  ///< an accelerator's bits do not depend on who shares a step
+  int threads = 0;             ///< 0: one per available core
+  bool reference = false;      ///< the plain-loop oracle instead of the CPU backend
   ComputeType compute = ComputeType::kBf16;
   DType kv_dtype = DType::kBf16;
   int64_t context_size = 0;      ///< most tokens of one sequence; 0: what the memory holds

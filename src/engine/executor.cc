@@ -8,6 +8,7 @@
 #include "ops/cuda/backend.h"
 #include "ops/reference/backend.h"
 #include "ops/repeater.h"
+#include "ops/step_kind.h"
 
 namespace mm {
 namespace {
@@ -29,8 +30,10 @@ std::unique_ptr<Backend> make_own_backend(const ExecutorOptions& options, Thread
     MM_CHECK(options.device.is_host(), "the reference runs on the host");
     return make_reference_backend();
   }
-  return options.device.is_host() ? make_cpu_backend(pool)
-                                  : make_cuda_backend({.device = options.device.index});
+  if (options.device.is_host())
+    return make_cpu_backend(pool);
+  return make_cuda_backend(
+      {.device = options.device.index, .deterministic = options.deterministic});
 }
 
 std::unique_ptr<Backend> make_backend(const ExecutorOptions& options, ThreadPool& pool) {
@@ -68,7 +71,8 @@ struct Executor::Impl {
   ExecutorOptions options;
   ThreadPool pool;
   std::unique_ptr<Backend> backend;
-  Repeater* repeater;  // the backend, if it can repeat and is asked to
+  Repeater* repeater;     // the backend, if it can repeat and is asked to
+  StepAware* step_aware;  // the backend, if it wants to know what a step is
   Activations activations;
   CacheStorage storage;
   CacheViews views;
@@ -83,6 +87,7 @@ struct Executor::Impl {
         pool(o.threads == 0 ? available_cores() : o.threads),
         backend(make_backend(o, pool)),
         repeater(o.graphs ? dynamic_cast<Repeater*>(backend.get()) : nullptr),
+        step_aware(o.deterministic ? dynamic_cast<StepAware*>(backend.get()) : nullptr),
         activations(m.config, o.compute, o.max_rows, o.max_logit_rows, o.device),
         storage(shape, sizes, o.device),
         views(cache_views(storage)),
@@ -98,7 +103,11 @@ struct Executor::Impl {
   TensorView forward_or_repeat(const Batch& batch) {
     const int64_t rows = batch.ids.dim(0);
     const int64_t wanted = batch.logit_rows.dim(0);
-    const bool decodes = rows == batch.rows.starts.dim(0) && rows == wanted;
+    const bool single = rows == batch.rows.starts.dim(0);
+    const bool decodes = single && rows == wanted;
+    if (step_aware != nullptr) {
+      step_aware->begin_step(single ? StepKind::kDecode : StepKind::kPrefill);
+    }
     if (repeater == nullptr || probe != nullptr || !decodes) {
       return forward(model, *backend, batch, views, activations, probe);
     }

@@ -17,10 +17,11 @@
 namespace mm {
 
 struct ExecutorOptions {
-  Device device{};         ///< where weights and cache lie and steps run
-  bool graphs = false;     ///< let a device play decoding steps back from records
-  int threads = 0;         ///< 0: one per available core
-  bool reference = false;  ///< the plain-loop oracle instead of the CPU backend
+  Device device{};             ///< where weights and cache lie and steps run
+  bool graphs = false;         ///< let a device play decoding steps back from records
+  bool deterministic = false;  ///< an accelerator's bits do not depend on who shares a step
+  int threads = 0;             ///< 0: one per available core
+  bool reference = false;      ///< the plain-loop oracle instead of the CPU backend
   ComputeType compute = ComputeType::kBf16;
   int64_t max_rows = 512;      ///< tokens of one step
   int64_t max_logit_rows = 1;  ///< rows of logits of one step
@@ -55,7 +56,8 @@ class Executor {
   ~Executor();
 
   /// One step over all parts. Returns f32 logits [sum of StepRows::logits, V] in order of parts,
-  /// in host memory, valid until the next run. The cache then holds the new rows.
+  /// in host memory, valid until the next run. The cache then holds the new rows. With
+  /// `deterministic`, a step must not mix single rows with longer parts.
   TensorView run(std::span<const StepRows> parts);
 
   const CacheStorage& storage() const;

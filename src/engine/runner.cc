@@ -21,11 +21,16 @@ void check_options(const RunnerOptions& options) {
     bad_input("prefill chunk {} is out of range, expected 1 to {} tokens", options.prefill_chunk,
               1 << 20);
   }
+  if (options.deterministic && options.prefill_chunk % kBlockTokens != 0) {
+    bad_input("prefill chunk {} is not deterministic, expected a multiple of {}",
+              options.prefill_chunk, kBlockTokens);
+  }
 }
 
 ExecutorOptions executor_options(const RunnerOptions& options) {
   return {.device = options.device,
           .graphs = options.graphs,
+          .deterministic = options.deterministic,
           .threads = options.threads,
           .reference = options.reference,
           .compute = options.compute,
@@ -97,7 +102,11 @@ std::span<const float> Runner::prefill(std::span<const int32_t> ids, const Progr
   impl_->check_fits(ids);
   const size_t chunk = static_cast<size_t>(impl_->options.prefill_chunk);
   for (size_t done = 0; done < ids.size();) {
-    const size_t count = std::min(chunk, ids.size() - done);
+    size_t count = std::min(chunk, ids.size() - done);
+    if (impl_->options.deterministic && count > 1 && done + count == ids.size() &&
+        (impl_->position + static_cast<int64_t>(count)) % kBlockTokens == 1) {
+      --count;  // a single row after the last block is a decoding step, whatever came before
+    }
     const bool last = done + count == ids.size();
     const TensorView logits = impl_->run(ids.subspan(done, count), last ? 1 : 0);
     done += count;

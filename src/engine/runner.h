@@ -16,8 +16,11 @@
 namespace mm {
 
 struct RunnerOptions {
-  Device device{};         ///< where the model lies and steps run
-  bool graphs = false;     ///< let a device play decoding steps back from records
+  Device device{};      ///< where the model lies and steps run
+  bool graphs = false;  ///< let a device play decoding steps back from records
+  /// On an accelerator: prefill of a new sequence has the same bits in chunks of any length, which
+  /// must be a multiple of 64, and decoding those of any other run.
+  bool deterministic = false;
   int threads = 0;         ///< 0: one per available core
   bool reference = false;  ///< the plain-loop oracle instead of the CPU backend
   ComputeType compute = ComputeType::kBf16;

@@ -176,6 +176,9 @@ int64_t Scheduler::work(const Sequence& sequence, int64_t count) const {
 // checkpoint to keep.
 int64_t Scheduler::chunk_length(const Sequence& sequence, int64_t rows, int64_t share) const {
   int64_t count = std::min(sequence.remaining(), rows);
+  if (options_.separate && count < std::min(sequence.remaining(), options_.block_tokens)) {
+    return 0;  // the next step has room for a whole block
+  }
   const int64_t cost = work(sequence, count);
   if (cost > share) {
     count = std::max(count * share / cost, std::min(count, options_.block_tokens));
@@ -193,6 +196,9 @@ int64_t Scheduler::chunk_length(const Sequence& sequence, int64_t rows, int64_t 
   }
   if (end < sequence.size() && floor_block(end) > sequence.position) {
     end = floor_block(end);
+  }
+  if (options_.separate && end == sequence.size() && end == floor_block(end) + 1) {
+    end = std::max(floor_block(end), sequence.position + 1);
   }
   return end - sequence.position;
 }
@@ -220,7 +226,7 @@ void Scheduler::plan_prompts(StepPlan& plan) {
     const int64_t share = std::max<int64_t>(1, left / static_cast<int64_t>(prompts_.size() - i));
     const int64_t count = chunk_length(sequence, share, alone ? kNoLimit : share);
     const int64_t cost = work(sequence, count);
-    if (i > 0 && cost > left) {
+    if (count == 0 || (i > 0 && cost > left)) {
       continue;  // it comes first in the next step
     }
     if (add_item(sequence, count, plan)) {
@@ -236,9 +242,20 @@ void Scheduler::plan(StepPlan& plan) {
   plan.rows = 0;
   plan.stuck = nullptr;
   ++steps_;
-  plan_decodes(plan);
+  const bool prompts_first = options_.separate && prompts_turn_;
+  if (!prompts_first) {
+    plan_decodes(plan);
+  }
+  const bool tokens = !plan.items.empty();
   admit(plan);
-  plan_prompts(plan);
+  if (!options_.separate || !tokens) {
+    plan_prompts(plan);
+  }
+  prompts_turn_ = tokens;
+  if (options_.separate && plan.items.empty() && plan.stuck == nullptr) {
+    plan_decodes(plan);  // no prompt's turn, or some were admitted that have one token to go
+    prompts_turn_ = !plan.items.empty();
+  }
 }
 
 void Scheduler::commit_blocks(Sequence& sequence) {

@@ -6,6 +6,10 @@
 /// sequences are admitted in order of arrival. When pages run out, the youngest running sequence
 /// gives its own back and waits; what it computed stays in the cache as long as there is room.
 ///
+/// Where steps must be of one kind (`separate`), those of tokens and of prompts take turns. A chunk
+/// ends at a multiple of 64 or with its prompt, and a single row after the last such multiple is
+/// a step of the first kind, so what a row is follows from its sequence alone.
+///
 /// Bounded stall: beside other sequences a prompt's part is at most as much work as `step_tokens`
 /// tokens at position 0, or one block, whichever is more. So the time between two tokens of a
 /// running sequence is at most that of one such step.
@@ -24,6 +28,9 @@ struct SchedulerOptions {
   int64_t step_tokens = 512;  ///< rows of one step, ≥ max_sequences + block_tokens
   int64_t block_tokens = 64;
   int64_t checkpoint_every = 4096;  ///< tokens between checkpoints; a multiple of block_tokens
+  /// Steps are of one kind, and a row's kind does not depend on chunks: for backends with kernels
+  /// for either.
+  bool separate = false;
   int64_t crossover = 0;  ///< position at which a token costs twice that of position 0; 0: never
 };
 
@@ -103,6 +110,7 @@ class Scheduler {
   std::vector<Sequence*> prompts_;  // scratch of plan_prompts
   std::vector<int> free_slots_;     // a stack
   uint64_t steps_ = 0;
+  bool prompts_turn_ = false;  // of separate steps
   int64_t preemptions_ = 0;
 };
 

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <memory>
 #include <numeric>
 #include <string>
@@ -89,6 +90,82 @@ TEST(Scheduler, OnePromptThenTokens) {
   EXPECT_EQ(s.step(), "1:1");
   EXPECT_EQ(s.step(), "1:1");
 }
+
+SchedulerOptions separate(int sequences = 4, int64_t tokens = 256) {
+  SchedulerOptions o = options(sequences, tokens);
+  o.separate = true;
+  return o;
+}
+
+TEST(Scheduler, SeparateStepsTakeTurns) {
+  Simulation s(1000, 4, separate());
+  s.add(10, 1);
+  EXPECT_EQ(s.step(), "1:10");
+  s.add(700, 2);
+  EXPECT_EQ(s.step(), "1:1");
+  EXPECT_EQ(s.step(), "2:256");
+  EXPECT_EQ(s.step(), "1:1");
+  EXPECT_EQ(s.step(), "2:256");
+  EXPECT_EQ(s.step(), "1:1");
+  EXPECT_EQ(s.step(), "2:188");
+  EXPECT_EQ(s.step(), "1:1 2:1");
+  EXPECT_EQ(s.step(), "1:1 2:1");
+}
+
+TEST(Scheduler, ASingleRowAfterTheLastBlockIsAStepOfTokens) {
+  for (const int64_t tokens : {70, 256, 1000}) {
+    Simulation s(1000, 4, separate(4, tokens));
+    s.add(193, 1);
+    std::vector<std::string> steps;
+    while (steps.empty() || steps.back() != "1:1") {
+      steps.push_back(s.step());
+      ASSERT_LT(steps.size(), 10U);
+    }
+    // However many steps the blocks take.
+    EXPECT_EQ(steps.size(), tokens == 70 ? 4U : 2U);
+    EXPECT_EQ(steps.front(), tokens == 70 ? "1:64" : "1:192");
+  }
+  Simulation s(1000, 4, separate());
+  s.add(1, 1);
+  EXPECT_EQ(s.step(), "1:1");
+  s.add(66, 2);
+  EXPECT_EQ(s.step(), "2:66");  // two rows after the block are a prompt's
+  EXPECT_EQ(s.step(), "1:1 2:1");
+}
+
+// Every plan is of one kind, chunks are whole blocks or the end of their prompt, and all get done:
+// prompts of any length, more than run at once, with fewer pages than they want.
+class SeparatePlans : public ::testing::TestWithParam<int64_t> {};
+
+TEST_P(SeparatePlans, AreOfOneKind) {
+  SchedulerOptions o = separate(3, 200);
+  o.crossover = GetParam();  // else shares of a step are not whole blocks
+  Simulation s(25, 4, o);
+  std::vector<Sequence*> sequences;
+  for (int i = 0; i < 12; ++i) sequences.push_back(&s.add(1 + i * 32, i));
+  std::vector<bool> done(sequences.size(), false);
+  for (int step = 0; step < 3000 && std::count(done.begin(), done.end(), false) > 0; ++step) {
+    s.step();
+    int singles = 0;
+    for (const StepItem& item : s.plan().items) {
+      singles += item.count == 1 ? 1 : 0;
+      const int64_t end = item.sequence->position;  // after the step
+      // A finished one drew a token since.
+      EXPECT_TRUE(end % 64 == 0 || end + 1 == item.sequence->size()) << end;
+      EXPECT_TRUE(item.count == 1 || (end - item.count) % 64 == 0) << end;
+    }
+    EXPECT_TRUE(singles == 0 || singles == static_cast<int>(s.plan().items.size()));
+    for (size_t i = 0; i < sequences.size(); ++i) {
+      if (!done[i] && sequences[i]->size() >= sequences[i]->prompt_tokens + 20) {
+        done[i] = true;
+        s.remove(*sequences[i]);
+      }
+    }
+  }
+  EXPECT_EQ(std::count(done.begin(), done.end(), false), 0);
+}
+
+INSTANTIATE_TEST_SUITE_P(Crossovers, SeparatePlans, ::testing::Values(0, 50, 1000));
 
 TEST(Scheduler, NothingToDoIsAnEmptyPlan) {
   Simulation s(10, 1, options());

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <optional>
+
 #include "base/check.h"
 #include "base/error.h"
 #include "ops/cuda/add_residual.h"
@@ -24,6 +26,7 @@
 #include "ops/cuda/store_kv.h"
 #include "ops/cuda/workspace.h"
 #include "ops/repeater.h"
+#include "ops/step_kind.h"
 
 namespace mm {
 namespace {
@@ -50,7 +53,7 @@ cudaDeviceProp usable_device(int index) {
   return properties;
 }
 
-class CudaBackend final : public Backend, public Repeater {
+class CudaBackend final : public Backend, public Repeater, public StepAware {
  public:
   explicit CudaBackend(const CudaOptions& options)
       : options_(options),
@@ -58,7 +61,7 @@ class CudaBackend final : public Backend, public Repeater {
         workspace_(cuda_device(options.device)),
         products_({.device = cuda_device(options.device),
                    .multiprocessors = properties_.multiProcessorCount,
-                   .vendor_blas = options.vendor_blas,
+                   .vendor_blas = options.vendor_blas && !options.deterministic,
                    .plain = options.plain},
                   workspace_) {
     MM_CUDA(cudaSetDevice(options.device));
@@ -76,7 +79,17 @@ class CudaBackend final : public Backend, public Repeater {
     recorder_.run(key, workspace_.generation(), stream_, work);
   }
 
+  void begin_step(StepKind kind) override {
+    if (!options_.deterministic)
+      return;
+    step_ = kind;
+    products_.choose_by(kind);
+  }
+
  private:
+  /// Whether attention takes a decoding kernel: what was said of the step, else whether `prefers`.
+  bool decodes(bool prefers) const { return step_ ? *step_ == StepKind::kDecode : prefers; }
+
   void do_embed(const TensorView& ids, const Weight& table, const TensorView& out) override {
     launch_embed({ids.ptr<int32_t>(), ref_of(table), shape_of(table), out.ptr<float>(), ids.dim(0)},
                  stream_);
@@ -203,11 +216,13 @@ class CudaBackend final : public Backend, public Repeater {
                                .scale = args.scale,
                                .out = args.out.data,
                                .out_type = args.out.dtype};
-    const bool decode = params.rows.total <= kDecodeRows * params.rows.sequences;
+    const bool decode = decodes(params.rows.total <= kDecodeRows * params.rows.sequences);
     // The type of the output is the compute type: f32 wants operands that are not rounded.
     const bool fast = !options_.plain && params.out_type == DType::kBf16;
     if (fast && decode && fits_softmax_decode(params)) {
-      const auto config = config_softmax_decode(params, properties_.multiProcessorCount);
+      const auto config = options_.deterministic
+                              ? config_softmax_decode_alike(params)
+                              : config_softmax_decode(params, properties_.multiProcessorCount);
       launch_softmax_decode(params, config, make_page_map(params.kv),
                             workspace_.reserve(config.workspace_bytes), stream_);
     } else if (fast && fits_softmax_prefill(params)) {
@@ -235,7 +250,7 @@ class CudaBackend final : public Backend, public Repeater {
                            .out_type = args.out.dtype,
                            .heads = static_cast<int>(args.q.dim(1)),
                            .size = static_cast<int>(args.q.dim(2))};
-    const bool decode = params.rows.total == params.rows.sequences;
+    const bool decode = decodes(params.rows.total == params.rows.sequences);
     if (!options_.plain && decode && fits_lightning_decode(params)) {
       launch_lightning_decode(params, stream_);
     } else if (!options_.plain && !decode && rounds_for_prefill(params)) {
@@ -302,6 +317,7 @@ class CudaBackend final : public Backend, public Repeater {
   CudaOptions options_;
   cudaDeviceProp properties_;
   cudaStream_t stream_ = nullptr;
+  std::optional<StepKind> step_;  // what a deterministic backend was told
   Workspace workspace_;
   Products products_;
   Recorder recorder_;

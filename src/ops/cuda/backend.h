@@ -11,6 +11,9 @@ struct CudaOptions {
   int device = 0;           ///< index of the device
   bool vendor_blas = true;  ///< dense bf16 products by cuBLASLt where it is installed
   bool plain = false;       ///< only the kernels that sum in f32: slow, closest to the reference
+  /// No cuBLASLt, kernels chosen by what a step is (StepAware) and not by its rows, softmax split
+  /// alike for all: a row's bits depend on its own sequence alone (docs/numerics.md).
+  bool deterministic = false;
 };
 
 /// Throws kUnsupported, in a sentence, unless `device` is one that make_cuda_backend can use.

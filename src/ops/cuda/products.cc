@@ -186,13 +186,13 @@ void Products::run_decoded(const LinearParams& p, const ExpertWeights& weights,
 Products::Kernel Products::choose(const LinearParams& p, const ExpertWeights& weights) const {
   if (options_.plain)
     return Kernel::kPlain;
-  if (fits_skinny_linear(p) && prefers_skinny_linear(p))
+  if (fits_skinny_linear(p) && takes_few_rows(prefers_skinny_linear(p)))
     return Kernel::kSkinny;
   if (p.x_type == DType::kF8E4M3 || fits_grouped_gemm(p, weights)) {
     const bool dense = p.offsets == nullptr && p.x_type == DType::kBf16;
     return dense && blas_ != nullptr ? Kernel::kBlas : Kernel::kLarge;
   }
-  if (prefers_narrow_linear(p) && fits_narrow_linear(p, weights))
+  if (takes_few_rows(prefers_narrow_linear(p)) && fits_narrow_linear(p, weights))
     return Kernel::kNarrow;
   if (fits_decoding(p, weights))
     return Kernel::kDecoded;
@@ -252,12 +252,12 @@ bool Products::grouped_gated(const GatedArgs& args, cudaStream_t stream) {
   const ExpertWeights up = refs_of(args.up);
   if (options_.plain || p.out_type != DType::kBf16 || !is_aligned(p, up))
     return false;
-  if (!prefers_narrow_linear(p) && fits_decoding(p, gate)) {
+  if (!takes_few_rows(prefers_narrow_linear(p)) && fits_decoding(p, gate)) {
     run_decoded(p, gate, &up, stream);
     return true;
   }
   const bool fp8 = fits_fp8(p, gate);
-  if (prefers_skinny_linear(p) || !(fp8 || fits_grouped_gemm(p, gate)))
+  if (takes_few_rows(prefers_skinny_linear(p)) || !(fp8 || fits_grouped_gemm(p, gate)))
     return false;
   if (fp8)
     p = round_fp8(p, stream);

@@ -5,6 +5,7 @@
 
 #include <map>
 #include <memory>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -13,6 +14,7 @@
 #include "ops/cuda/grouped_gemm_sm90.h"
 #include "ops/cuda/linear.h"
 #include "ops/cuda/workspace.h"
+#include "ops/step_kind.h"
 #include "tensor/buffer.h"
 
 namespace mm::cuda {
@@ -47,6 +49,9 @@ class Products {
   };
 
   bool has_blas() const { return blas_ != nullptr; }
+  /// From now on kernels are chosen by `kind`, not by the number of rows: those for few rows, whose
+  /// outputs do not depend on other rows, in every decoding step, the others in every prefill.
+  void choose_by(StepKind kind) { step_ = kind; }
   void linear(const TensorView& x, const Projection& projection, cudaStream_t stream);
   void grouped_linear(const TensorView& x, const TensorView& offsets,
                       std::span<const Weight> weights, const TensorView& out, cudaStream_t stream);
@@ -54,6 +59,8 @@ class Products {
   bool grouped_gated(const GatedArgs& args, cudaStream_t stream);
 
  private:
+  /// Whether to take the kernel for few rows, which `prefers` says is the faster one.
+  bool takes_few_rows(bool prefers) const { return step_ ? *step_ == StepKind::kDecode : prefers; }
   /// What the large product needs of a call's weights (and of `second` ones, of a gated product),
   /// on the device; made when they are first seen.
   const GemmWeights* gemm_weights(const ExpertWeights& weights, const ExpertWeights* second,
@@ -74,6 +81,7 @@ class Products {
 
   ProductOptions options_;
   Workspace& workspace_;
+  std::optional<StepKind> step_;
   bool rows_are_shared_ = false;
   const void* rounded_rows_ = nullptr;  ///< what the workspace holds rounded, while shared
   std::unique_ptr<BlasLt> blas_;

@@ -21,6 +21,10 @@ bool fits_softmax_decode(const SoftmaxParams& params);
 /// About two blocks a multiprocessor, but no part shorter than 4 pages where the table ends.
 SoftmaxDecodeConfig config_softmax_decode(const SoftmaxParams& params, int multiprocessors);
 
+/// The same parts whatever the other rows, the table or the device: a row's bits depend on its own
+/// keys alone.
+SoftmaxDecodeConfig config_softmax_decode_alike(const SoftmaxParams& params);
+
 /// Descriptor of the pages for the copy engine: boxes of 64 rows × 128 channels. Throws kInternal.
 CUtensorMap make_page_map(const Pages& pages);
 

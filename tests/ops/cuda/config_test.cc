@@ -38,6 +38,16 @@ TEST(SoftmaxDecodeConfig, FillsTheDeviceButNotWithCrumbs) {
   EXPECT_EQ(config.workspace_bytes, int64_t{3} * 8 * config.splits * 8 * 130 * 4);
 }
 
+TEST(SoftmaxDecodeConfig, AlikeForAllRowsAndTables) {
+  for (const int64_t rows : {1, 3, 64}) {
+    for (const int64_t blocks : {1, 8, 16'384}) {
+      const SoftmaxDecodeConfig config = config_softmax_decode_alike(softmax(rows, blocks));
+      EXPECT_EQ(config.splits, 16);
+      EXPECT_EQ(config.workspace_bytes, rows * 8 * 16 * 8 * 130 * 4);
+    }
+  }
+}
+
 TEST(SoftmaxConfig, FastKernelsWantBf16PagesOfTheirSize) {
   SoftmaxParams params = softmax(1, 4);
   EXPECT_TRUE(fits_softmax_decode(params));

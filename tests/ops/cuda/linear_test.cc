@@ -3,9 +3,11 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cstring>
 
 #include "ops/cuda/backend.h"
 #include "ops/reference/backend.h"
+#include "ops/step_kind.h"
 #include "tests/ops/closeness.h"
 #include "tests/ops/cuda/mirror_backend.h"
 
@@ -133,9 +135,45 @@ class CudaLinearTest : public ::testing::TestWithParam<Format> {
         out, {static_cast<double>(w.cols) * 0x1p-13 * terms / largest(want), 0});
   }
 
+  /// Products of `x` in steps of `kind`.
+  static Tensor multiply_in(StepKind kind, const TensorView& x, const Weight& w, DType out) {
+    auto backend = make_cuda_backend({.deterministic = true});
+    dynamic_cast<StepAware&>(*backend).begin_step(kind);
+    mm::testing::MirrorBackend mirror(std::move(backend), cuda_device());
+    Tensor result(out, {x.dim(0), w.rows});
+    mirror.linear(x, w, result);
+    return result;
+  }
+
   std::unique_ptr<Backend> cuda_;
   std::unique_ptr<Backend> reference_ = make_reference_backend();
 };
+
+// Every width of a tile of the large product, one tile and several, and every pass of the kernels
+// for few rows: a row has the same bits beside any others.
+TEST_P(CudaLinearTest, DeterministicRowsDoNotDependOnOthers) {
+  Random random(12);
+  constexpr int64_t kRows = 520;
+  const Stored w(GetParam(), 264, 640, random);
+  for (DType in : {DType::kF32, DType::kBf16}) {
+    const Tensor x = random_tensor(random, in, {kRows, 640});
+    for (const StepKind kind : {StepKind::kPrefill, StepKind::kDecode}) {
+      const Tensor whole = multiply_in(kind, x, w.weight, DType::kF32);
+      for (const int64_t count :
+           {1,   2,   7,   8,   9,   17,  31,  33,  64,  65,  97,  129, 137, 145,
+            153, 161, 169, 177, 185, 193, 201, 209, 217, 225, 233, 241, 249, 257}) {
+        // Rows from the middle: other places in their tiles than in the whole.
+        const int64_t first = 131;
+        const Tensor part =
+            multiply_in(kind, x.view().slice(first, first + count), w.weight, DType::kF32);
+        const TensorView want = whole.view().slice(first, first + count);
+        EXPECT_EQ(std::memcmp(part.view().data, want.data, static_cast<size_t>(want.bytes())), 0)
+            << to_string(in) << " " << count
+            << (kind == StepKind::kDecode ? " decode" : " prefill");
+      }
+    }
+  }
+}
 
 TEST_P(CudaLinearTest, AgreesWithReference) {
   Random random(11);
