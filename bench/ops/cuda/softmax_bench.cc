@@ -4,6 +4,7 @@
 #include <numeric>
 
 #include "bench/ops/cuda/device.h"
+#include "ops/cuda/softmax_attention.h"
 #include "ops/cuda/softmax_decode.h"
 #include "ops/cuda/softmax_prefill_sm90.h"
 
@@ -16,17 +17,19 @@ constexpr int kKvHeads = 8;
 
 /// The last `rows` rows of one sequence of `keys` tokens, pages in a scattered order.
 struct Problem {
-  Problem(int64_t keys, int64_t rows)
+  Problem(int64_t keys, int64_t rows, DType kv = DType::kBf16)
       : blocks((keys + 63) / 64),
         q(DType::kBf16, rows * kHeads * kSize, 1, 1),
-        pages(DType::kBf16, blocks * kKvHeads * 2 * 64 * kSize, 1, 2),
+        pages(kv, blocks * kKvHeads * 2 * 64 * kSize, 1, 2),
+        scales(DType::kF32, is_scaled(kv) ? blocks * kKvHeads * 2 * 64 : 1, 1, 3),
         out(DType::kBf16, rows * kHeads * kSize),
         table(DType::kI32, scattered(blocks)),
         offsets(DType::kI32, std::vector<int32_t>{0, static_cast<int32_t>(rows)}),
         starts(DType::kI32, std::vector<int32_t>{static_cast<int32_t>(keys - rows)}) {
     params.q = {q.data(), DType::kBf16, kHeads * kSize, kSize};
     params.kv = {.data = pages.data(),
-                 .dtype = DType::kBf16,
+                 .dtype = kv,
+                 .scales = is_scaled(kv) ? scales.as<float>() : nullptr,
                  .table = table.as<int32_t>(),
                  .table_stride = blocks,
                  .blocks = blocks,
@@ -50,7 +53,7 @@ struct Problem {
   }
 
   int64_t blocks;
-  DeviceArray q, pages, out, table, offsets, starts;
+  DeviceArray q, pages, scales, out, table, offsets, starts;
   cuda::SoftmaxParams params;
 };
 
@@ -65,6 +68,17 @@ void bench_decode(cudaStream_t stream, std::vector<Row>& rows, int64_t keys) {
   rows.push_back({"softmax decode", fmt::format("B=1 64/8x128 keys={}", keys), time,
                   static_cast<double>(keys) * kKvHeads * 2 * kSize * 2, true, "us/layer",
                   time * 1e6});
+}
+
+/// The same keys in e4m3: half the bytes, and a scale a row. Its figure is how many times as fast
+/// as bf16 it is, which `bf16` seconds took.
+void bench_decode_fp8(cudaStream_t stream, std::vector<Row>& rows, int64_t keys, double bf16) {
+  const Problem problem(keys, 1, DType::kF8E4M3);
+  const double time =
+      seconds(stream, {5}, [&] { cuda::launch_softmax_plain(problem.params, stream); });
+  rows.push_back({"softmax decode fp8", fmt::format("B=1 64/8x128 keys={}", keys), time,
+                  static_cast<double>(keys) * kKvHeads * 2 * (kSize + 4), true, "x bf16",
+                  bf16 / time});
 }
 
 void bench_prefill(cudaStream_t stream, std::vector<Row>& rows, int64_t tokens) {
@@ -83,6 +97,7 @@ void bench_prefill(cudaStream_t stream, std::vector<Row>& rows, int64_t tokens) 
 
 void bench_softmax(cudaStream_t stream, std::vector<Row>& rows) {
   for (int64_t keys : {32'768, 131'072, 1'048'576}) bench_decode(stream, rows, keys);
+  bench_decode_fp8(stream, rows, 1'048'576, rows.back().seconds);
   for (int64_t tokens : {8192, 32'768, 131'072}) bench_prefill(stream, rows, tokens);
 }
 
