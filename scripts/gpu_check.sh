@@ -151,16 +151,16 @@ bench_mini() {
   tables+=("$log")
   keep build/log/gpu_model_mini.json "gpu-mini-graphs-$graphs"
 }
-# bench_config FORMAT [deterministic]: random weights of the shape of $config.
+# bench_config FORMAT PROMPTS DEPTHS [deterministic]: random weights of the shape of $config.
 bench_config() {
-  local format=$1 name mode=()
+  local format=$1 prompts=$2 depths=$3 name mode=()
   [ -f "$config" ] || return 0
   name=$(basename "$config" .json)
-  name=${name#gpu-}-$format${2:+-$2}
-  [ -z "${2:-}" ] || mode=("--$2")
+  name=${name#gpu-}-$format${4:+-$4}
+  [ -z "${4:-}" ] || mode=("--$4")
   local log=build/log/gpu_bench_$name.log
   check "$name" "$log" bench_model config --config "$config" --format "$format" \
-    -p 4096,16384,131072 -n 64 --depth 1024,32768 --prefill-chunk 16384 -r 3 "${mode[@]}"
+    -p "$prompts" -n 64 --depth "$depths" --prefill-chunk 16384 -r 3 "${mode[@]}"
   tables+=("$log")
   keep build/log/gpu_model_config.json "gpu-$name"
 }
@@ -181,8 +181,9 @@ if wanted kernels; then
 fi
 if wanted bench; then
   for graphs in off on; do bench_mini "$graphs"; done
-  for format in bf16 fp8 int8; do bench_config "$format"; done
-  bench_config bf16 deterministic # its cost is the distance to the row without
+  for format in bf16 fp8; do bench_config "$format" 4096,16384,131072 1024,32768; done
+  bench_config int8 16384 1024
+  bench_config bf16 16384 1024 deterministic # its cost is the distance to the row without
 fi
 if wanted long; then bench_long; fi
 echo "$device"
