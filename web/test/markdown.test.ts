@@ -1,7 +1,7 @@
 import createDOMPurify from "dompurify";
 import { JSDOM } from "jsdom";
 import { expect, test } from "vitest";
-import { renderMarkdown } from "../src/markdown";
+import { markdownBlocks, renderBlock, renderMarkdown } from "../src/markdown";
 
 const window = new JSDOM("").window;
 const purify = createDOMPurify(window);
@@ -45,4 +45,31 @@ test("keeps what answers are made of", () => {
   expect(html.querySelector("a")?.getAttribute("href")).toBe("https://example.org");
   expect(html.querySelector("code.language-py")?.textContent).toBe("a < b\n");
   expect(html.querySelectorAll("td").length).toBe(2);
+});
+
+test.each([
+  ["a $x^2$ b", "math-inline", "x^2"],
+  ["a \\(x\\) b", "math-inline", "x"],
+  ["say:\n$$\nx\n$$\nso", "math-block", "x"],
+  ["\\[\nx\n\\]", "math-block", "x"],
+])("finds maths in %j", (text, className, tex) => {
+  const html = render(text);
+  expect(html.querySelector(`code.${className}`)?.textContent).toBe(tex);
+});
+
+test("maths within a line leaves it one paragraph, prices are none", () => {
+  expect(render("The decay $\\lambda$ is fixed.").querySelectorAll("p").length).toBe(1);
+  expect(render("From $5 to $10 a month").querySelector("code")).toBeNull();
+});
+
+test("blocks together are the whole answer", () => {
+  const text = "# T\n\n[l]\n\n```py\nx\n```\n\n[l]: https://example.org";
+  const blocks = markdownBlocks(text).map((block) => renderBlock(block, purify)).join("");
+  expect(blocks.replace(/\n/g, "")).toBe(renderMarkdown(text, purify).replace(/\n/g, ""));
+});
+
+test("HTML is shown, line breaks break", () => {
+  const html = render("a <b>c</b> d<br>e");
+  expect(html.textContent).toContain("<b>c</b>");
+  expect(html.querySelectorAll("br").length).toBe(1);
 });

@@ -4,6 +4,7 @@ import { SseParser } from "./sse";
 export type ChatEvent =
   | { readonly kind: "progress"; readonly processed: number; readonly total: number }
   | { readonly kind: "text"; readonly text: string }
+  | { readonly kind: "reasoning"; readonly text: string }
   | { readonly kind: "finish"; readonly reason: string }
   | { readonly kind: "usage"; readonly usage: Usage };
 
@@ -36,7 +37,7 @@ export interface ChatMessage {
  */
 export async function* chat(
   messages: readonly ChatMessage[],
-  sampling: Readonly<Record<string, number>>,
+  sampling: Readonly<Record<string, number | undefined>>,
   signal: AbortSignal,
   send: typeof fetch = fetch,
 ): AsyncGenerator<ChatEvent> {
@@ -74,7 +75,7 @@ export async function* chat(
 interface Chunk {
   error?: { message?: string };
   prompt_progress?: { processed: number; total: number };
-  choices?: { delta?: { content?: string | null }; finish_reason?: string | null }[];
+  choices?: { delta?: { content?: string | null; reasoning_content?: string | null }; finish_reason?: string | null }[];
   usage?: {
     prompt_tokens: number;
     completion_tokens: number;
@@ -87,6 +88,8 @@ function* eventsOf(data: string): Generator<ChatEvent> {
   if (chunk.error) throw new ApiError(0, chunk.error.message ?? "The server failed.");
   if (chunk.prompt_progress) yield { kind: "progress", ...chunk.prompt_progress };
   const choice = chunk.choices?.[0];
+  const thought = choice?.delta?.reasoning_content;
+  if (thought) yield { kind: "reasoning", text: thought };
   if (choice?.delta?.content) yield { kind: "text", text: choice.delta.content };
   if (choice?.finish_reason) yield { kind: "finish", reason: choice.finish_reason };
   if (chunk.usage) {

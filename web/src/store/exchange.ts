@@ -1,4 +1,4 @@
-import { add, emptyTree, show, type Tree } from "./tree";
+import { add, emptyTree, show, type Message, type TextDocument, type Tree } from "./tree";
 
 /** Conversations as files: versioned JSON, checked on the way in, as a file may come from anyone. */
 export interface Conversation {
@@ -10,7 +10,8 @@ export interface Conversation {
 const format = "minimax-chat-1";
 
 export function exportConversation(conversation: Conversation): string {
-  return JSON.stringify({ format, ...conversation }, null, 1);
+  const { title, system, tree } = conversation;
+  return JSON.stringify({ format, title, system, tree }, null, 1);
 }
 
 /** Throws an Error whose message can be shown, if the text is no exported conversation. */
@@ -21,14 +22,35 @@ export function importConversation(text: string): Conversation {
   if (!Array.isArray(tree.messages)) throw wrong("tree.messages");
   let result: Tree = emptyTree;
   for (const item of tree.messages as unknown[]) {
-    const message = record(item, "message");
-    const { role, parent } = message;
-    if (role !== "user" && role !== "assistant") throw wrong("role");
-    if (parent !== null && typeof parent !== "string") throw wrong("parent");
-    result = add(result, { id: string(message.id, "id"), parent, role, text: string(message.text, "text") });
+    result = add(result, readMessage(record(item, "message")));
   }
   if (tree.leaf !== null) result = show(result, string(tree.leaf, "leaf"));
   return { title: string(file.title, "title"), system: string(file.system, "system"), tree: result };
+}
+
+/** Measurements stay behind: they were taken on another server. */
+function readMessage(message: Record<string, unknown>): Message {
+  const { role, parent, documents, note, reasoning } = message;
+  if (role !== "user" && role !== "assistant") throw wrong("role");
+  if (parent !== null && typeof parent !== "string") throw wrong("parent");
+  return {
+    id: string(message.id, "id"),
+    parent,
+    role,
+    text: string(message.text, "text"),
+    ...(documents === undefined ? {} : { documents: readDocuments(documents) }),
+    ...(reasoning === undefined ? {} : { reasoning: string(reasoning, "reasoning") }),
+    ...(note === undefined ? {} : { note: string(note, "note") }),
+  };
+}
+
+function readDocuments(value: unknown): TextDocument[] {
+  if (!Array.isArray(value)) throw wrong("documents");
+  return (value as unknown[]).map((item) => {
+    const { name, text, tokens } = record(item, "document");
+    if (typeof tokens !== "number") throw wrong("document's tokens");
+    return { name: string(name, "document's name"), text: string(text, "document's text"), tokens };
+  });
 }
 
 function parse(text: string): unknown {

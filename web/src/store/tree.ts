@@ -4,12 +4,37 @@
  */
 export type Role = "user" | "assistant";
 
+/** A text file that was sent with a message. */
+export interface TextDocument {
+  readonly name: string;
+  readonly text: string;
+  /** Counted by the server's tokenizer. */
+  readonly tokens: number;
+}
+
+/** What an answer cost. The prompt's tokens are cached + replayed + computed. */
+export interface Stats {
+  readonly prompt: number;
+  readonly cached: number;
+  readonly replayed: number;
+  readonly completion: number;
+  /** Milliseconds from the request to the first text, and from there to the end. */
+  readonly prefillMs: number;
+  readonly decodeMs: number;
+}
+
 export interface Message {
   readonly id: string;
   /** Null for the first message of a conversation. */
   readonly parent: string | null;
   readonly role: Role;
   readonly text: string;
+  /** What a model thought before it answered; it is not sent again. */
+  readonly reasoning?: string;
+  readonly documents?: readonly TextDocument[];
+  readonly stats?: Stats;
+  /** How an answer ended, where it was not the model that ended it: stopped, cut off, refused. */
+  readonly note?: string;
 }
 
 export interface Tree {
@@ -30,13 +55,19 @@ export function add(tree: Tree, message: Message): Tree {
   return { messages: [...tree.messages, message], leaf: message.id };
 }
 
-/** Appends streamed text to a message. Throws if there is none of that id. */
-export function append(tree: Tree, id: string, text: string): Tree {
+/** Appends streamed text to a message, or to its reasoning. Throws if there is none of that id. */
+export function append(tree: Tree, id: string, text: string, field: "text" | "reasoning" = "text"): Tree {
   if (!find(tree, id)) throw new Error(`no message ${id}`);
   return {
     ...tree,
-    messages: tree.messages.map((m) => (m.id === id ? { ...m, text: m.text + text } : m)),
+    messages: tree.messages.map((m) => (m.id === id ? { ...m, [field]: (m[field] ?? "") + text } : m)),
   };
+}
+
+/** Sets what is known of an answer once it has ended. Throws if there is no message of that id. */
+export function complete(tree: Tree, id: string, end: Pick<Message, "stats" | "note">): Tree {
+  if (!find(tree, id)) throw new Error(`no message ${id}`);
+  return { ...tree, messages: tree.messages.map((m) => (m.id === id ? { ...m, ...end } : m)) };
 }
 
 /** The messages shown, first to last. */

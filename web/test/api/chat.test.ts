@@ -9,10 +9,11 @@ async function all(send: typeof fetch): Promise<ChatEvent[]> {
   return events;
 }
 
-test("tells progress, text, finish and usage in order", async () => {
+test("tells progress, reasoning, text, finish and usage in order", async () => {
   const chunks = [
     { prompt_progress: { processed: 5, total: 9 } },
     { choices: [{ delta: { role: "assistant", content: "" }, finish_reason: null }] },
+    { choices: [{ delta: { reasoning_content: "Hm" }, finish_reason: null }] },
     { choices: [{ delta: { content: "Hi" }, finish_reason: null }], usage: null },
     { choices: [{ delta: {}, finish_reason: "stop" }] },
     { choices: [], usage: { prompt_tokens: 9, completion_tokens: 1,
@@ -21,6 +22,7 @@ test("tells progress, text, finish and usage in order", async () => {
   const body = chunks.map((c) => `data: ${JSON.stringify(c)}\n\n`).join("") + "data: [DONE]\n\n";
   expect(await all(answer(body))).toEqual([
     { kind: "progress", processed: 5, total: 9 },
+    { kind: "reasoning", text: "Hm" },
     { kind: "text", text: "Hi" },
     { kind: "finish", reason: "stop" },
     { kind: "usage", usage: { prompt: 9, cached: 4, replayed: 2, completion: 1 } },

@@ -2,8 +2,9 @@ import { expect, test } from "vitest";
 import { exportConversation, importConversation } from "../../src/store/exchange";
 import { add, emptyTree } from "../../src/store/tree";
 
-const tree = add(add(emptyTree, { id: "u", parent: null, role: "user", text: "ü" }),
-  { id: "a", parent: "u", role: "assistant", text: "b" });
+const tree = add(add(emptyTree, { id: "u", parent: null, role: "user", text: "ü",
+    documents: [{ name: "a.txt", text: "long", tokens: 2 }] }),
+  { id: "a", parent: "u", role: "assistant", text: "b", reasoning: "hm", note: "Stopped." });
 const conversation = { title: "T", system: "S", tree };
 
 test("comes back as it went", () => {
@@ -16,6 +17,7 @@ test.each([
   ["{}", "not an exported"],
   [exportConversation(conversation).replace('"role": "user"', '"role": "root"'), "role"],
   [exportConversation(conversation).replace('"parent": "u"', '"parent": "x"'), "no message x"],
+  [exportConversation(conversation).replace('"tokens": 2', '"tokens": "2"'), "tokens"],
   [exportConversation(conversation).replace('"leaf": "a"', '"leaf": "x"'), "no message x"],
 ])("refuses %#", (text, message) => {
   expect(() => importConversation(text)).toThrow(message);

@@ -24,6 +24,11 @@ test("streamed text goes to its message alone and leaves the old tree as it was"
   expect(path(show(after, "a1"))[1]?.text).toBe("first");
 });
 
+test("reasoning is kept beside the text", () => {
+  const after = append(append(branched(), "a2", "hm", "reasoning"), "a2", "so");
+  expect(path(after)[1]).toMatchObject({ text: "so", reasoning: "hm" });
+});
+
 test("refuses used ids and unknown parents", () => {
   const message = { id: "u1", parent: null, role: "user", text: "" } as const;
   expect(() => add(branched(), message)).toThrow("exists");

@@ -1,0 +1,34 @@
+import { createContext } from "preact";
+import { useContext, useEffect, useState } from "preact/hooks";
+import type { Controller, State } from "../controller";
+
+export const ControllerContext = createContext<Controller | null>(null);
+
+export function useController(): Controller {
+  const controller = useContext(ControllerContext);
+  if (!controller) throw new Error("no controller above this component");
+  return controller;
+}
+
+/** The state, drawn anew whenever it changes. */
+export function useAppState(): State {
+  const { state } = useController();
+  const [value, setValue] = useState(state.value);
+  useEffect(() => {
+    setValue(state.value);
+    return state.subscribe(() => setValue(state.value));
+  }, [state]);
+  return value;
+}
+
+/** The time in milliseconds, four times a second while `active`. */
+export function useClock(active: boolean): number {
+  const [now, setNow] = useState(Date.now());
+  useEffect(() => {
+    if (!active) return undefined;
+    setNow(Date.now());
+    const timer = setInterval(() => setNow(Date.now()), 250);
+    return () => clearInterval(timer);
+  }, [active]);
+  return now;
+}

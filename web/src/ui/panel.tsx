@@ -1,0 +1,76 @@
+import { samplingFields, type SamplingField } from "../store/settings";
+import type { Chat } from "../store/storage";
+import { IconButton } from "./button";
+import { useAppState, useController } from "./hooks";
+
+interface Props {
+  readonly chat: Chat | undefined;
+  readonly open: boolean;
+  readonly onClose: () => void;
+}
+
+/** What answers are made with: the conversation's system prompt, and how tokens are drawn. */
+export function Panel({ chat, open, onClose }: Props) {
+  const controller = useController();
+  const { draftSystem, settings, server } = useAppState();
+  if (!open) return null;
+  return (
+    <aside class="panel" aria-label="System prompt and sampling">
+      <div class="panel-head">
+        <h2>Settings</h2>
+        <IconButton icon="close" label="Close the settings" onClick={onClose} />
+      </div>
+      <label class="field">
+        <span>System prompt</span>
+        <textarea rows={5} value={chat ? chat.system : draftSystem} placeholder="How the model should answer"
+          onInput={(event) => controller.setSystem(event.currentTarget.value)} />
+        <small>Of this conversation. It is read before everything else.</small>
+      </label>
+      <div class="panel-head">
+        <h3>Sampling</h3>
+        <button type="button" class="plain" disabled={Object.keys(settings.sampling).length === 0} onClick={() => controller.set({ sampling: {} })}>Reset</button>
+      </div>
+      {samplingFields.map((field) => (
+        <Field key={field.name} field={field} value={settings.sampling[field.name]} model={server?.defaults[field.name]}
+          onChange={(value) => controller.setSampling(field.name, value)} />
+      ))}
+      <label class="field">
+        <span>API key</span>
+        <input type="password" autocomplete="off" value={settings.key} placeholder="None" onChange={(event) => {
+          controller.set({ key: event.currentTarget.value.trim() });
+          void controller.connect();
+        }} />
+        <small>Only where the server asks for one. Kept in this browser.</small>
+      </label>
+    </aside>
+  );
+}
+
+interface FieldProps {
+  readonly field: SamplingField;
+  readonly value: number | undefined;
+  /** What holds while the field is empty. */
+  readonly model: number | undefined;
+  readonly onChange: (value: number | undefined) => void;
+}
+
+function Field({ field, value, model, onChange }: FieldProps) {
+  const set = (text: string) => {
+    const number = Number(text);
+    const valid = text !== "" && Number.isFinite(number) && number >= field.min && number <= field.max;
+    onChange(valid ? number : undefined);
+  };
+  const sliding = field.max <= 1000;
+  return (
+    <div class={value === undefined ? "field sampling" : "field sampling is-set"}>
+      <label for={`sampling-${field.name}`}>{field.label}</label>
+      <input id={`sampling-${field.name}`} type="number" min={field.min} max={field.max} step={field.step} aria-describedby={`hint-${field.name}`}
+        value={value ?? ""} placeholder={model === undefined ? "none" : String(Number(model.toFixed(3)))} onChange={(event) => set(event.currentTarget.value)} />
+      {sliding && (
+        <input class="slider" type="range" aria-label={`${field.label}, slider`} min={field.min} max={field.max} step={field.step} value={value ?? model ?? field.min}
+          onInput={(event) => set(event.currentTarget.value)} />
+      )}
+      <small id={`hint-${field.name}`}>{field.hint}</small>
+    </div>
+  );
+}
