@@ -15,6 +15,7 @@
 #include "serve/openai_api.h"
 #include "serve/router.h"
 #include "serve/tokens_api.h"
+#include "serve/web_page.h"
 #include "session.h"
 
 namespace mm::cli {
@@ -146,6 +147,7 @@ int serve(const Flags& given) {
   add_openai_routes(router, state);
   add_anthropic_routes(router, state);
   add_tokens_routes(router, state);
+  add_web_routes(router);
   // The model is loaded while the server already tells that it is loading. Declared before the
   // server: no request may outlive it.
   std::optional<Loaded> loaded;

@@ -37,6 +37,8 @@ const char* reason_phrase(int status) {
       return "OK";
     case 204:
       return "No Content";
+    case 304:
+      return "Not Modified";
     case 400:
       return "Bad Request";
     case 401:
@@ -45,6 +47,8 @@ const char* reason_phrase(int status) {
       return "Not Found";
     case 405:
       return "Method Not Allowed";
+    case 406:
+      return "Not Acceptable";
     case 408:
       return "Request Timeout";
     case 413:
@@ -64,6 +68,11 @@ const char* reason_phrase(int status) {
     default:
       return "Unknown";
   }
+}
+
+/// RFC 9110, section 6.4.1.
+bool has_body(int status) {
+  return status != 204 && status != 304;
 }
 
 }  // namespace
@@ -102,12 +111,12 @@ std::string format_head(const HttpResponse& response, int64_t length, bool chunk
                         bool keep_alive) {
   std::string head =
       fmt::format("HTTP/1.1 {} {}\r\n", response.status, reason_phrase(response.status));
-  if (response.status != 204) {
+  if (has_body(response.status)) {
     head += fmt::format("Content-Type: {}\r\n", response.content_type);
   }
   if (chunked) {
     head += "Transfer-Encoding: chunked\r\n";
-  } else if (length >= 0 && response.status != 204) {
+  } else if (length >= 0 && has_body(response.status)) {
     head += fmt::format("Content-Length: {}\r\n", length);
   }
   for (const HttpHeader& header : response.headers) {

@@ -35,6 +35,9 @@ TEST(Http, HeadsSayHowTheBodyEnds) {
   response.status = 204;
   EXPECT_EQ(format_head(response, 0, false, false),
             "HTTP/1.1 204 No Content\r\nX-A: b\r\nConnection: close\r\n\r\n");
+  response.status = 304;
+  EXPECT_EQ(format_head(response, 0, false, false),
+            "HTTP/1.1 304 Not Modified\r\nX-A: b\r\nConnection: close\r\n\r\n");
 }
 
 TEST(Http, ChunksCarryTheirLengthInHexadecimal) {
