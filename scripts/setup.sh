@@ -33,6 +33,12 @@ test_packages=(
   clang-format-14 clang-tidy-14
   openssl python3 python3-jinja2 xz-utils
 )
+# Other packagings of Node bring npm along, and Debian's would clash with them.
+command -v npm >/dev/null || test_packages+=(npm)
+# The browser tests run where Chromium is a package of its own.
+if grep -qsx 'ID=debian' /etc/os-release; then
+  test_packages+=(chromium)
+fi
 fuzz_packages=(clang-14 libclang-rt-14-dev)
 
 tests=false
