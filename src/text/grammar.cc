@@ -4,6 +4,7 @@
 
 #include "base/check.h"
 #include "text/grammar/grammar_text.h"
+#include "text/grammar/json_schema.h"
 #include "text/grammar/trie_walk.h"
 
 namespace mm {
@@ -26,6 +27,15 @@ void set_bits(std::span<const int32_t> ids, std::span<uint64_t> allowed) {
 std::shared_ptr<const Grammar> Grammar::from_text(std::string_view text,
                                                   std::shared_ptr<const TokenTrie> trie) {
   return std::make_shared<const Grammar>(grammar::parse_grammar_text(text), std::move(trie));
+}
+
+std::shared_ptr<const Grammar> Grammar::from_json_schema(std::string_view schema,
+                                                         std::shared_ptr<const TokenTrie> trie) {
+  return std::make_shared<const Grammar>(grammar::json_schema_rules(schema), std::move(trie));
+}
+
+std::shared_ptr<const Grammar> Grammar::any_json_object(std::shared_ptr<const TokenTrie> trie) {
+  return from_json_schema(R"({"type": "object"})", std::move(trie));
 }
 
 Grammar::Grammar(const grammar::RuleSet& rules, std::shared_ptr<const TokenTrie> trie)

@@ -26,6 +26,12 @@ class Grammar {
   /// Reads grammar text (docs/grammar.md). Throws kBadInput with line and reason, kTooLarge.
   static std::shared_ptr<const Grammar> from_text(std::string_view text,
                                                   std::shared_ptr<const TokenTrie> trie);
+  /// Texts that are JSON values of a schema (docs/grammar.md has the keywords). Throws kBadInput
+  /// for what is no schema, kUnsupported naming a keyword and its JSON pointer, kTooLarge.
+  static std::shared_ptr<const Grammar> from_json_schema(std::string_view schema,
+                                                         std::shared_ptr<const TokenTrie> trie);
+  /// Texts that are JSON objects.
+  static std::shared_ptr<const Grammar> any_json_object(std::shared_ptr<const TokenTrie> trie);
 
   Grammar(const grammar::RuleSet& rules, std::shared_ptr<const TokenTrie> trie);
 
