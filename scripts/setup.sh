@@ -29,7 +29,7 @@ else
   packages+=(libboost-dev)
 fi
 test_packages=(
-  libgmock-dev libgtest-dev librapidcheck-dev
+  libgmock-dev libgtest-dev librapidcheck-dev libvalijson-dev
   clang-format-14 clang-tidy-14
   openssl python3 python3-jinja2 xz-utils
 )
