@@ -33,9 +33,20 @@ struct Active {
   Sequence sequence;
   EngineRequest request;
   std::optional<Sampler> sampler;
+  std::vector<uint64_t> allowed;  // by the mask, if there is one; 64 ids a word
   int64_t generated = 0;
   int64_t next_snapshot = 0;  // position; 0: none
   bool cancelled = false;
+
+  int32_t draw(std::span<const float> logits) {
+    if (request.mask == nullptr) {
+      return sampler->sample(logits);
+    }
+    request.mask->find_allowed(allowed);
+    const int32_t token = sampler->sample(logits, allowed);
+    request.mask->accept(token);
+    return token;
+  }
 };
 
 class LiveSnapshot : public Snapshot {
@@ -240,6 +251,9 @@ struct Engine::Impl {
       entry->sampler.emplace(request.sampling, model.config.vocab_size, model.zero_rows);
       entry->sampler->accept_prompt(request.prompt);
     }
+    if (request.mask != nullptr) {
+      entry->allowed.resize((static_cast<size_t>(model.config.vocab_size) + 63) / 64);
+    }
     Sequence& sequence = entry->sequence;
     sequence.id = next_id++;
     sequence.tokens.reserve(request.prompt.size() + kBlockTokens);
@@ -354,7 +368,7 @@ struct Engine::Impl {
       for (size_t n = static_cast<size_t>(begin); n < static_cast<size_t>(end); ++n) {
         draw_errors[n].clear();
         try {
-          drawn[n] = drawing[n]->sampler->sample(row(logits, n));
+          drawn[n] = drawing[n]->draw(row(logits, n));
         } catch (const std::exception& error) {
           draw_errors[n] = error.what();
         }
@@ -404,6 +418,8 @@ struct Engine::Impl {
     if (entry.cancelled) {
       end(entry, FinishReason::kCancelled);
     } else if (std::find(stops.begin(), stops.end(), token) != stops.end()) {
+      end(entry, FinishReason::kStop);
+    } else if (request.mask != nullptr && request.mask->must_end()) {
       end(entry, FinishReason::kStop);
     } else if (request.max_tokens >= 0 && entry.generated >= request.max_tokens) {
       end(entry, FinishReason::kLength);

@@ -3,12 +3,14 @@
 
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <span>
 #include <string>
 #include <vector>
 
 #include "cache/prefix_cache.h"
 #include "engine/request.h"
+#include "engine/token_mask.h"
 #include "tensor/tensor.h"
 
 namespace mm {
@@ -67,6 +69,8 @@ struct EngineRequest {
   SamplingParams sampling = {};
   int64_t max_tokens = -1;  ///< -1: until a stop id or the context is full; 0: prefill only
   std::vector<int32_t> stop_ids = {};  ///< end-of-sequence ids
+  /// What may be drawn; empty: anything. A stop id may only be drawn if the mask allows it.
+  std::shared_ptr<TokenMask> mask = {};
   int64_t known_tokens = 0;  ///< leading tokens that were computed before, elsewhere: they count
                              ///< as replayed where they are not cached
   bool may_reuse = true;     ///< may take from the cache and leave checkpoints in it

@@ -2,12 +2,14 @@
 
 #include <algorithm>
 #include <chrono>
+#include <iterator>
 #include <memory>
 #include <optional>
 #include <utility>
 
 #include "base/error.h"
 #include "text/detokenizer.h"
+#include "text/grammar.h"
 #include "text/stop.h"
 
 namespace mm {
@@ -72,6 +74,51 @@ class TextStream {
   const GenerationCallbacks& callbacks_;
   GenerationResult& result_;
 };
+
+/// A grammar as the engine knows it: its tokens, and the stop ids where the text may end.
+class GrammarMask : public TokenMask {
+ public:
+  GrammarMask(std::shared_ptr<const Grammar> grammar, std::vector<int32_t> stop_ids)
+      : state_(std::move(grammar)), stop_ids_(std::move(stop_ids)) {}
+
+  void find_allowed(std::span<uint64_t> allowed) override {
+    state_.find_allowed(allowed);
+    if (state_.may_end()) {
+      for (const int32_t id : stop_ids_) {
+        allowed[static_cast<size_t>(id) / 64] |= uint64_t{1} << (id % 64);
+      }
+    }
+  }
+  void accept(int32_t id) override {
+    if (std::find(stop_ids_.begin(), stop_ids_.end(), id) == stop_ids_.end()) {
+      state_.accept(id);
+    }
+  }
+  bool must_end() const override { return state_.must_end(); }
+
+ private:
+  GrammarState state_;
+  const std::vector<int32_t> stop_ids_;
+};
+
+std::shared_ptr<TokenMask> make_mask(const GenerationRequest& request,
+                                     const std::vector<int32_t>& stop_ids, int64_t vocab_size) {
+  if (request.grammar == nullptr) {
+    return nullptr;
+  }
+  if (request.grammar->trie().vocab_size() > vocab_size) {
+    bad_input("the grammar's vocabulary has {} tokens, the model's {}",
+              request.grammar->trie().vocab_size(), vocab_size);
+  }
+  std::vector<int32_t> known;  // others cannot be drawn
+  std::copy_if(stop_ids.begin(), stop_ids.end(), std::back_inserter(known),
+               [&](int32_t id) { return id >= 0 && id < vocab_size; });
+  const GrammarState start(request.grammar);
+  if (start.must_end() && known.empty()) {
+    bad_input("the grammar allows the empty text alone, and no token ends it");
+  }
+  return std::make_shared<GrammarMask>(request.grammar, std::move(known));
+}
 
 /// One generation, as the receiver of its events.
 class Generation {
@@ -175,11 +222,14 @@ RequestId submit_generation(Engine& engine, const Tokenizer& tokenizer,
                             const GenerationRequest& request, GenerationCallbacks callbacks) {
   const auto generation =
       std::make_shared<Generation>(engine, tokenizer, request, std::move(callbacks));
+  const std::vector<int32_t> stop_ids =
+      request.ignore_eos ? std::vector<int32_t>() : request.stop_ids;
   return engine.submit(
       {.prompt = request.prompt,
        .sampling = request.sampling,
        .max_tokens = request.max_tokens,
-       .stop_ids = request.ignore_eos ? std::vector<int32_t>() : request.stop_ids,
+       .stop_ids = stop_ids,
+       .mask = make_mask(request, stop_ids, engine.model().config.vocab_size),
        .known_tokens = request.known_tokens,
        .branch_points = request.branch_points,
        .on_event = [generation](const Event& event) { generation->receive(event); }});

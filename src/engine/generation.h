@@ -48,8 +48,10 @@ struct GenerationCallbacks {
 ///
 /// An end-of-sequence id ends the text and is not part of it unless show_special. Vocabulary rows
 /// without training (Model::zero_rows) never win.
-/// Throws kTooLarge when the prompt does not fit the context, kBadInput for an empty prompt, an id
-/// outside the vocabulary, sampling parameters out of range or an empty stop string.
+/// With a grammar, the text is one of the grammar's: an end-of-sequence id is drawn only where it
+/// is one, and where nothing else can follow the generation ends at once, with kStop. Throws
+/// kTooLarge when the prompt does not fit the context, kBadInput for an empty prompt, an id outside
+/// the vocabulary, sampling parameters out of range or an empty stop string.
 RequestId submit_generation(Engine& engine, const Tokenizer& tokenizer,
                             const GenerationRequest& request, GenerationCallbacks callbacks);
 

@@ -2,11 +2,14 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <utility>
 #include <vector>
 
 namespace mm {
+
+class Grammar;
 
 /// How the next token is drawn. The stages run in the order of the fields.
 struct SamplingParams {
@@ -32,6 +35,9 @@ struct GenerationRequest {
   int64_t known_tokens = 0;            ///< leading tokens computed before (EngineRequest)
   std::vector<int64_t> branch_points;  ///< where other prompts may depart from this one
   SamplingParams sampling;
+  /// What the text must be, whole unless a limit or a stop string ends it; empty: anything. Its
+  /// vocabulary must be the model's; Model::zero_rows are to be excluded from it.
+  std::shared_ptr<const Grammar> grammar;
   int64_t max_tokens = -1;         ///< -1: until a stop or the context is full
   std::vector<std::string> stops;  ///< stop strings, matched on the decoded text
   std::vector<int32_t> stop_ids;   ///< end-of-sequence ids

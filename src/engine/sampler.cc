@@ -153,6 +153,29 @@ void Sampler::load(std::span<const float> logits) {
   }
 }
 
+/// Of each word the rarer bits are walked over: masks are mostly empty or mostly full.
+void Sampler::keep(std::span<const uint64_t> allowed) {
+  MM_CHECK(allowed.size() == block_max_.size(), "{} words for {} blocks", allowed.size(),
+           block_max_.size());
+  for (size_t b = 0; b < allowed.size(); ++b) {
+    float* const block = logits_.data() + b * kBlock;
+    const uint64_t bits = allowed[b];
+    if (std::popcount(bits) > kBlock / 2) {
+      for (uint64_t cleared = ~bits; cleared != 0; cleared &= cleared - 1) {
+        block[std::countr_zero(cleared)] = kNegativeInfinity;
+      }
+      continue;
+    }
+    std::array<float, kBlock> kept;
+    std::copy_n(block, kBlock, kept.begin());
+    std::fill_n(block, kBlock, kNegativeInfinity);
+    for (uint64_t set = bits; set != 0; set &= set - 1) {
+      const auto i = static_cast<size_t>(std::countr_zero(set));
+      block[i] = kept[i];
+    }
+  }
+}
+
 void Sampler::apply_penalties() {
   for (const auto& [id, bias] : params_.logit_bias) {
     set_logit(id, logits_[static_cast<size_t>(id)] + bias);
@@ -356,8 +379,11 @@ int32_t Sampler::draw_from_all(double uniform) const {
   return argmax();  // rounding left a sliver of a share
 }
 
-int32_t Sampler::sample(std::span<const float> logits) {
+int32_t Sampler::sample(std::span<const float> logits, std::span<const uint64_t> allowed) {
   load(logits);
+  if (!allowed.empty()) {
+    keep(allowed);
+  }
   apply_penalties();
   find_block_maxima();
   int32_t id = 0;

@@ -27,10 +27,11 @@ class Sampler {
   /// count only those that sample() drew. Ids must be in the vocabulary.
   void accept_prompt(std::span<const int32_t> ids);
 
-  /// Draws the next id from logits f32 [V] and remembers it. A pure function of logits, history,
-  /// seed and the number of draws so far. A logit that is not finite never wins.
+  /// Draws the next id from logits f32 [V] and remembers it. A pure function of logits, `allowed`,
+  /// history, seed and the number of draws so far. A logit that is not finite never wins, nor does
+  /// an id without its bit in `allowed` (64 ids a word, enough words for V; empty: all have it).
   /// Throws kInternal if none is left, or if the row is not [V].
-  int32_t sample(std::span<const float> logits);
+  int32_t sample(std::span<const float> logits, std::span<const uint64_t> allowed = {});
 
  private:
   struct Candidate {
@@ -43,6 +44,7 @@ class Sampler {
   void remember(int32_t id);
   void set_logit(int32_t id, float value);
   void load(std::span<const float> logits);
+  void keep(std::span<const uint64_t> allowed);
   void apply_penalties();
   void find_block_maxima();
   int32_t argmax() const;

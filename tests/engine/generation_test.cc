@@ -8,9 +8,11 @@
 #include <string>
 
 #include "base/error.h"
+#include "base/json_value.h"
 #include "engine/generation_config.h"
 #include "engine/prompt.h"
 #include "model/weights.h"
+#include "text/grammar.h"
 #include "text/utf8.h"
 
 namespace mm {
@@ -208,6 +210,110 @@ TEST(Generation, WrongRequestsAreRefused) {
   request = mini.request("Hi");
   request.stops = {""};
   EXPECT_THROW(mini.generate(request), Error);
+}
+
+std::shared_ptr<const TokenTrie> mini_trie() {
+  const Mini& mini = Mini::get();
+  return std::make_shared<const TokenTrie>(mini.tokenizer, mini.model.zero_rows);
+}
+
+constexpr const char* kAnimalSchema = R"({
+  "type": "object",
+  "properties": {
+    "name": {"type": "string", "maxLength": 12},
+    "legs": {"type": "integer", "minimum": 0, "maximum": 8},
+    "kind": {"enum": ["cat", "dog"]}
+  },
+  "required": ["name", "legs", "kind"]
+})";
+
+TEST(GenerationByGrammar, TheAnswerIsOneOfTheGrammar) {
+  const Mini& mini = Mini::get();
+  const auto grammar = Grammar::from_json_schema(kAnimalSchema, mini_trie());
+  for (const uint64_t seed : {1, 2, 3, 4}) {
+    GenerationRequest request = mini.request("Tell me about a dog.", 400);
+    request.grammar = grammar;
+    request.sampling.temperature = seed == 1 ? 0.0f : 1.5f;
+    request.sampling.seed = seed;
+    const GenerationResult result = mini.generate(request);
+    EXPECT_EQ(result.reason, FinishReason::kStop);
+    const Json value = Json::parse(result.text);
+    EXPECT_LE(value.at("name").get<std::string>().size(), 48u);
+    EXPECT_TRUE(value.at("legs").is_number_integer());
+    EXPECT_LE(value.at("legs").get<int>(), 8);
+    EXPECT_TRUE(value.at("kind") == "cat" || value.at("kind") == "dog");
+    EXPECT_EQ(value.size(), 3u);
+  }
+}
+
+TEST(GenerationByGrammar, EndsWhereNothingCanFollowEvenWithoutStops) {
+  const Mini& mini = Mini::get();
+  GenerationRequest request = mini.request("Hi", 100);
+  request.grammar = Grammar::from_text(R"(root ::= "yes" | "no")", mini_trie());
+  for (const bool ignores : {false, true}) {
+    request.ignore_eos = ignores;
+    const GenerationResult result = mini.generate(request);
+    EXPECT_TRUE(result.text == "yes" || result.text == "no") << result.text;
+    EXPECT_EQ(result.reason, FinishReason::kStop);
+  }
+}
+
+TEST(GenerationByGrammar, TheEndIsDrawnOnlyWhereTheTextMayEnd) {
+  const Mini& mini = Mini::get();
+  GenerationRequest request = mini.request("Hi", 200);
+  const GenerationResult free = mini.generate(request);
+  ASSERT_EQ(free.reason, FinishReason::kStop);  // it wants to end
+  request.grammar = Grammar::from_text(R"(root ::= [^\x00]{50} "."?)", mini_trie());
+  const GenerationResult result = mini.generate(request);
+  EXPECT_EQ(result.reason, FinishReason::kStop);
+  EXPECT_GE(result.text.size(), 50u);
+  // The text that the model wants anyway is not changed by a grammar that allows it.
+  request.grammar = Grammar::from_text("root ::= .*", mini_trie());
+  EXPECT_EQ(mini.generate(request).ids, free.ids);
+}
+
+TEST(GenerationByGrammar, AnEmptyTextNeedsATokenToEndIt) {
+  const Mini& mini = Mini::get();
+  GenerationRequest request = mini.request("Hi", 10);
+  request.grammar = Grammar::from_text(R"(root ::= "")", mini_trie());
+  const GenerationResult result = mini.generate(request);
+  EXPECT_EQ(result.text, "");
+  EXPECT_EQ(result.ids, std::vector<int32_t>{request.stop_ids.front()});
+  request.ignore_eos = true;
+  EXPECT_THROW(mini.generate(request), Error);
+}
+
+/// Sequences with and without grammars in one batch, short of pages so that some are preempted.
+TEST(GenerationByGrammar, BatchEqualsSingle) {
+  const Mini& mini = Mini::get();
+  const auto schema = Grammar::from_json_schema(kAnimalSchema, mini_trie());
+  const auto list = Grammar::from_text(R"(root ::= "- " [a-z ]+ ("\n- " [a-z ]+)*)", mini_trie());
+  std::vector<GenerationRequest> requests;
+  for (int i = 0; i < 6; ++i) {
+    requests.push_back(
+        mini.request("Tell me about " + std::string(i % 2 == 0 ? "a dog." : "rain."), 30 + 5 * i));
+    requests.back().sampling.temperature = 1;
+    requests.back().sampling.seed = static_cast<uint64_t>(i);
+    requests.back().grammar = i % 3 == 0 ? schema : i % 3 == 1 ? list : nullptr;
+  }
+  EngineOptions options;
+  options.threads = 2;
+  options.context_size = 256;
+  options.max_sequences = 4;
+  options.step_tokens = 70;
+  Engine engine(mini.model, options);
+  std::vector<GenerationResult> together(requests.size());
+  for (size_t i = 0; i < requests.size(); ++i) {
+    GenerationCallbacks callbacks;
+    callbacks.on_end = [&, i](const GenerationResult& result) { together[i] = result; };
+    submit_generation(engine, mini.tokenizer, requests[i], callbacks);
+  }
+  while (engine.step()) {
+  }
+  for (size_t i = 0; i < requests.size(); ++i) {
+    EXPECT_EQ(together[i].error, "");
+    EXPECT_EQ(together[i].ids, mini.generate(requests[i]).ids) << i;
+  }
 }
 
 }  // namespace

@@ -320,5 +320,54 @@ TEST(Sampler, ARowOfAnotherSizeIsAnError) {
   EXPECT_THROW(sampler.sample(std::vector<float>{1, 2}), Error);
 }
 
+std::vector<uint64_t> bits_of(const std::vector<int32_t>& ids, size_t vocab) {
+  std::vector<uint64_t> bits((vocab + 63) / 64);
+  for (const int32_t id : ids) {
+    bits[static_cast<size_t>(id) / 64] |= uint64_t{1} << (id % 64);
+  }
+  return bits;
+}
+
+/// A mask means what logits of -inf mean, to every stage and bit for bit.
+TEST(Sampler, AMaskIsAsGoodAsLogitsOfMinusInfinity) {
+  constexpr size_t kVocab = 1000;  // the last word is not full
+  const std::vector<float> logits = random_logits(kVocab, 3, 2);
+  std::vector<int32_t> few = {5, 64, 127, 700, 999};
+  std::vector<int32_t> many;
+  for (int32_t id = 0; id < static_cast<int32_t>(kVocab); ++id) {
+    if (id % 7 != 0) {
+      many.push_back(id);
+    }
+  }
+  for (const std::vector<int32_t>& ids : {few, many}) {
+    std::vector<float> masked(kVocab, -kInf);
+    for (const int32_t id : ids) {
+      masked[static_cast<size_t>(id)] = logits[static_cast<size_t>(id)];
+    }
+    SamplingParams top_k = hot();
+    top_k.top_k = 3;
+    SamplingParams top_p = hot();
+    top_p.top_p = 0.8f;
+    SamplingParams penalised = hot();
+    penalised.presence_penalty = 1;
+    penalised.repetition_penalty = 1.3f;
+    for (const SamplingParams& params : {SamplingParams(), hot(), top_k, top_p, penalised}) {
+      Sampler with_mask(params, kVocab, {});
+      Sampler without(params, kVocab, {});
+      for (int draw = 0; draw < 50; ++draw) {
+        const int32_t id = with_mask.sample(logits, bits_of(ids, kVocab));
+        EXPECT_EQ(id, without.sample(masked));
+        EXPECT_EQ(std::count(ids.begin(), ids.end(), id), 1);
+      }
+    }
+  }
+}
+
+TEST(Sampler, AnEmptyMaskIsAnError) {
+  Sampler sampler({}, 3, {});
+  EXPECT_THROW(sampler.sample(std::vector<float>{1, 2, 3}, std::vector<uint64_t>{0}), Error);
+  EXPECT_THROW(sampler.sample(std::vector<float>{1, 2, 3}, std::vector<uint64_t>{1, 0}), Error);
+}
+
 }  // namespace
 }  // namespace mm
