@@ -182,6 +182,13 @@ void add_sampling_flags(CLI::App& command, SamplingFlags& flags) {
       ->type_name("ID+BIAS");
   command.add_option("--seed", flags.seed, "Seed of the draws (default: random)")->type_name("N");
   add_list(command, "--stop", flags.stops, "Stop before this text; repeatable")->type_name("TEXT");
+  CLI::Option* const grammar =
+      command.add_option("--grammar", flags.grammar_file, "Answer by this grammar (GBNF)")
+          ->type_name("FILE");
+  command
+      .add_option("--json-schema", flags.schema_file, "Answer with JSON that this schema allows")
+      ->excludes(grammar)
+      ->type_name("FILE");
 }
 
 void finish_options(CLI::App& command) {

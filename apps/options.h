@@ -52,6 +52,7 @@ struct SamplingFlags {
   std::optional<uint64_t> seed;
   std::vector<std::string> logit_bias;
   std::vector<std::string> stops;
+  std::string grammar_file, schema_file;  ///< what the answer must be; empty: anything
   int64_t max_tokens = -1;
 };
 

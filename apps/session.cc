@@ -8,7 +8,9 @@
 #include "base/log.h"
 #include "model/upload.h"
 #include "model/weights.h"
+#include "output.h"
 #include "progress.h"
+#include "text/grammar.h"
 
 namespace mm::cli {
 
@@ -69,10 +71,32 @@ Session load_session(const ModelFlags& flags, bool quiet) {
   return session;
 }
 
+namespace {
+
+/// The grammar of a file, if one was given; errors begin with its name.
+std::shared_ptr<const Grammar> read_grammar(const Session& session, const SamplingFlags& flags) {
+  const bool is_schema = !flags.schema_file.empty();
+  const std::string& path = is_schema ? flags.schema_file : flags.grammar_file;
+  if (path.empty()) {
+    return nullptr;
+  }
+  const std::string text = read_text_file(path);
+  try {
+    auto trie = std::make_shared<const TokenTrie>(session.tokenizer, session.model.zero_rows);
+    return is_schema ? Grammar::from_json_schema(text, std::move(trie))
+                     : Grammar::from_text(text, std::move(trie));
+  } catch (const Error& error) {
+    raise(error.kind(), "{}: {}", path, error.what());
+  }
+}
+
+}  // namespace
+
 GenerationRequest make_request(const Session& session, const SamplingFlags& flags) {
   GenerationRequest request;
   request.sampling = make_sampling(flags, session.generation.sampling);
   validate(request.sampling, session.model.config.vocab_size);
+  request.grammar = read_grammar(session, flags);
   request.max_tokens = flags.max_tokens;
   request.stops = flags.stops;
   request.stop_ids = session.eos_ids;

@@ -76,6 +76,54 @@ class Run(ProgramTest):
         self.assertEqual(result["finish_reason"], "stop")
         self.assertEqual(result["stop"], stop)
 
+    def test_a_schema_decides_what_the_answer_is(self):
+        schema = self.folder / "schema.json"
+        schema.write_text(
+            json.dumps(
+                {
+                    "type": "object",
+                    "properties": {
+                        "animal": {"enum": ["cat", "dog"]},
+                        "legs": {"type": "integer", "minimum": 2, "maximum": 4},
+                        "names": {
+                            "type": "array",
+                            "items": {"type": "string", "maxLength": 8},
+                            "maxItems": 2,
+                        },
+                    },
+                    "required": ["animal", "legs", "names"],
+                }
+            )
+        )
+        for temperature in [0, 1.5]:
+            flags = ["-p", "Tell me about a dog.", "-n", 300, "--temp", temperature, "--seed", 3]
+            result = self.answer(*flags, "--json-schema", schema)
+            self.assertEqual(result["finish_reason"], "stop")
+            value = json.loads(result["text"])
+            self.assertEqual(list(value), ["animal", "legs", "names"])
+            self.assertIn(value["animal"], ["cat", "dog"])
+            self.assertIn(value["legs"], [2, 3, 4])
+
+    def test_a_grammar_decides_what_the_answer_is(self):
+        grammar = self.folder / "list.gbnf"
+        grammar.write_text('root ::= ("- " [a-z]{3,8} "\\n"){2,3}\n')
+        flags = ["-p", "Tell me about a dog.", "-n", 100, "--seed", 3, "--temp", 1]
+        text = self.answer(*flags, "--grammar", grammar)["text"]
+        self.assertRegex(text, r"\A(- [a-z]{3,8}\n){2,3}\Z")
+
+    def test_wrong_grammars_are_refused(self):
+        grammar = self.folder / "wrong.gbnf"
+        grammar.write_text("root ::= list")
+        schema = self.folder / "wrong.json"
+        schema.write_text('{"properties": {"a": {"multipleOf": 2}}}')
+        run = ["run", "-p", "Hi"]
+        says = ['wrong.gbnf: grammar: line 1: there is no rule named "list"']
+        self.fail_with(1, *run, "--grammar", grammar, says=says)
+        says = ['wrong.json: json schema at /properties/a: keyword "multipleOf" cannot be enforced']
+        self.fail_with(1, *run, "--json-schema", schema, says=says)
+        self.fail_with(1, *run, "--grammar", self.folder / "none", says=["none"])
+        self.fail_with(2, *run, "--grammar", grammar, "--json-schema", schema)
+
     def test_limits(self):
         result = self.answer("-p", "Tell me a story.", "-n", 3)
         self.assertEqual((result["generated_tokens"], result["finish_reason"]), (3, "length"))

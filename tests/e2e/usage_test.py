@@ -33,7 +33,7 @@ class Help(ProgramTest):
 
     def test_flags_of_later_work_are_not_offered(self):
         text = "".join(self.succeed(command, "--help").stdout for command in COMMANDS)
-        for flag in ["--json-schema", "--grammar", "--parallel", "--tensor-parallel", "--image"]:
+        for flag in ["--parallel", "--tensor-parallel", "--image"]:
             self.assertNotIn(flag, text)
 
 
