@@ -10,7 +10,7 @@
 namespace mm {
 namespace {
 
-/// About a quarter of a second: all states of typical schemas. Others are found when met.
+/// About a second: all states of typical schemas. Others are found when met.
 constexpr int64_t kPrepareSteps = 100'000'000;
 
 /// Sets of stacks remembered at once: about a kilobyte each.

@@ -21,6 +21,9 @@
 namespace mm::grammar {
 namespace {
 
+/// Optional elements nest in one another.
+constexpr size_t kMaxPrefixItems = 256;
+
 class SchemaCompiler {
  public:
   explicit SchemaCompiler(JsonView root) : root_(root) {}
@@ -29,10 +32,22 @@ class SchemaCompiler {
     rules_.root = add_rule("schema");
     const int body = rule_of(root_, "");
     set(rules_.root, call(body));
+    // A list, not recursion: references may form chains of any length.
+    while (!waiting_.empty()) {
+      const Place next = std::move(waiting_.back());
+      waiting_.pop_back();
+      set(next.rule, value_of(next.schema, next.pointer));
+    }
     return std::move(rules_);
   }
 
  private:
+  struct Place {
+    JsonView schema;
+    std::string pointer;
+    int rule;
+  };
+
   // ---- rules -----------------------------------------------------------------------------------
 
   int add_rule(std::string name) {
@@ -56,14 +71,12 @@ class SchemaCompiler {
     return call(at->second);
   }
 
-  /// The rule of a place of the schema. Places are met again by reference.
+  /// The rule of a place of the schema, to be filled later. Places are met again by reference.
   int rule_of(JsonView schema, const std::string& pointer) {
     const auto [at, is_new] = places_.try_emplace(pointer, -1);
     if (is_new) {
-      const int rule = add_rule(fmt::format("schema at \"{}\"", pointer));
-      at->second = rule;
-      set(rule, value_of(schema, pointer));
-      return rule;
+      at->second = add_rule(fmt::format("schema at \"{}\"", pointer));
+      waiting_.push_back({schema, pointer, at->second});
     }
     return at->second;
   }
@@ -223,6 +236,10 @@ class SchemaCompiler {
     if (const auto prefix = schema.find("prefixItems")) {
       const std::string at = pointer + "/prefixItems";
       const std::vector<JsonView> schemas = prefix->elements(place(at));
+      if (schemas.size() > kMaxPrefixItems) {
+        raise(ErrorKind::kTooLarge, "{}: {} schemas, expected at most {}", place(at),
+              schemas.size(), kMaxPrefixItems);
+      }
       for (size_t i = 0; i < schemas.size(); ++i) {
         first.push_back(call_of(schemas[i], fmt::format("{}/{}", at, i)));
       }
@@ -336,6 +353,7 @@ class SchemaCompiler {
   RuleSet rules_;
   std::map<std::string, int> shared_;
   std::map<std::string, int> places_;  ///< by JSON pointer
+  std::vector<Place> waiting_;         ///< places whose rules are empty
 };
 
 }  // namespace

@@ -6,12 +6,16 @@
 #include <optional>
 #include <span>
 
+#include "base/error.h"
 #include "text/utf8.h"
 
 namespace mm::grammar {
 namespace {
 
 constexpr char32_t kFirstPrintable = 0x20;
+
+/// Characters of a name: expressions nest as deep.
+constexpr size_t kMaxName = 256;
 
 bool needs_escape(char32_t c) {
   return c < kFirstPrintable || c == '"' || c == '\\';
@@ -160,6 +164,12 @@ Expression json_string_besides(std::vector<std::string> texts) {
   std::vector<std::u32string> characters;
   for (const std::string& text : texts) {
     if (std::optional<std::u32string> plain = plain_characters(text)) {
+      if (plain->size() > kMaxName) {
+        raise(ErrorKind::kTooLarge,
+              "json schema: a property's name has {} characters; beside additional properties at "
+              "most {} can be told apart",
+              plain->size(), kMaxName);
+      }
       characters.push_back(std::move(*plain));
     }
   }

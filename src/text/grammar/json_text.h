@@ -23,7 +23,8 @@ Expression json_character_of(const std::vector<CodeRange>& ranges);
 /// A text as a JSON string, quotes included. `text` is valid UTF-8.
 std::string json_string(std::string_view text);
 
-/// Strings that are none of `texts`, written without escapes.
+/// Strings that are none of `texts`, written without escapes. Throws kTooLarge for a text of more
+/// than 256 characters.
 Expression json_string_besides(std::vector<std::string> texts);
 
 }  // namespace mm::grammar

@@ -4,8 +4,14 @@
 #include <utility>
 
 #include "base/check.h"
+#include "base/error.h"
 
 namespace mm::grammar {
+namespace {
+
+constexpr int kMaxNesting = 10'000;  // of unite(): two megabytes of stack
+
+}  // namespace
 
 StackSets::StackSets(const Automaton& automaton)
     : automaton_(automaton), end_state_(automaton.size()), outside_state_(automaton.size() + 1) {
@@ -31,12 +37,16 @@ bool StackSets::has_state(int32_t set, int32_t state) const {
   return std::any_of(all.begin(), all.end(), [&](const Frame& f) { return f.state == state; });
 }
 
-int32_t StackSets::unite(int32_t a, int32_t b) {
+int32_t StackSets::unite(int32_t a, int32_t b, int depth) {
   if (a == b || b == kDead) {
     return a;
   }
   if (a == kDead) {
     return b;
+  }
+  if (depth > kMaxNesting) {
+    raise(ErrorKind::kTooLarge, "grammar: the text nests more than {} deep in several ways at once",
+          kMaxNesting);
   }
   if (a > b) {
     std::swap(a, b);
@@ -56,7 +66,7 @@ int32_t StackSets::unite(int32_t a, int32_t b) {
     } else if (l == left.end() || r->state < l->state) {
       result.push_back(*r++);
     } else {
-      result.push_back({l->state, unite(l->callers, r->callers)});
+      result.push_back({l->state, unite(l->callers, r->callers, depth + 1)});
       ++l;
       ++r;
     }

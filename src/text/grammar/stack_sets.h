@@ -46,7 +46,8 @@ class StackSets {
   /// Where readings go on that have just come to the states of these frames: ended rules have
   /// returned, calls are entered.
   int32_t go_on(std::span<const Frame> reached);
-  /// After one more byte; kDead if it cannot follow.
+  /// After one more byte; kDead if it cannot follow. Throws kTooLarge when readings that differ in
+  /// how deep they are nest more than 10,000 deep.
   int32_t next(int32_t set, uint8_t byte) {
     const Row* row = rows_[static_cast<size_t>(set)].get();
     const int32_t known = row == nullptr ? kUnknown : (*row)[byte];
@@ -74,7 +75,7 @@ class StackSets {
 
   void add_bottoms();
   int32_t intern(Set set);
-  int32_t unite(int32_t a, int32_t b);
+  int32_t unite(int32_t a, int32_t b, int depth = 0);
   bool has_state(int32_t set, int32_t state) const;
   int32_t step(int32_t set, uint8_t byte);
 

@@ -236,6 +236,28 @@ TEST(Automaton, BytesThatCannotBeWrittenAreAvoided) {
   EXPECT_THROW(Automaton({{{"root", bytes("ab")}}, 0}, usable), Error);
 }
 
+/// Readings that differ in their depth all the way down.
+TEST(Automaton, ReadingsOfDifferentDepthAreKept) {
+  const Expression one = sequence({bytes("("), call(0), bytes(")")});
+  const Expression two = sequence({bytes("(("), call(0), bytes(")")});
+  const Automaton automaton({{{"root", choice({one, two, bytes("x")})}}, 0}, testing::all_bytes());
+  StackSets sets(automaton);
+  int32_t place = sets.start();
+  for (int i = 0; i < 300; ++i) {
+    place = sets.next(place, '(');
+  }
+  place = sets.next(place, 'x');
+  for (int i = 0; i < 150; ++i) {
+    EXPECT_FALSE(sets.may_end(place));
+    place = sets.next(place, ')');
+  }
+  EXPECT_TRUE(sets.may_end(place));  // all openings by twos
+  for (int i = 0; i < 150; ++i) {
+    place = sets.next(place, ')');
+  }
+  EXPECT_EQ(place, sets.end());
+}
+
 TEST(Automaton, ListsDoNotGrowTheStack) {
   const Expression rest = choice({bytes(""), sequence({bytes("a"), call(0)})});
   const Automaton automaton({{{"root", rest}}, 0}, testing::all_bytes());

@@ -203,6 +203,24 @@ TEST(JsonSchema, UnsupportedKeywordsAreNamedWithTheirPlace) {
   refused(R"({"type": "integer", "minimum": 1e300})", "more than 15 digits");
 }
 
+/// References may form long chains, and names and lists may be long: nothing recurses as deep.
+TEST(JsonSchema, LengthIsNoDepth) {
+  Json chain = {{"$ref", "#/$defs/0"}};
+  constexpr int kLinks = 5000;
+  for (int i = 0; i < kLinks; ++i) {
+    chain["$defs"][std::to_string(i)] = {{"$ref", "#/$defs/" + std::to_string(i + 1)}};
+  }
+  chain["$defs"][std::to_string(kLinks)] = {{"const", std::string(20'000, 'x')}};
+  expect_values(chain.dump(), {"\"" + std::string(20'000, 'x') + "\""}, {"1"});
+  Json object;
+  object["properties"][std::string(300, 'n')] = true;
+  expect_values(object.dump(), {"{}", "{\"" + std::string(300, 'n') + "\": 1}"}, {});
+  object["additionalProperties"] = true;
+  expect_error(object.dump(), ErrorKind::kTooLarge, "a property's name has 300 characters");
+  Json list = {{"prefixItems", std::vector<Json>(300, Json(true))}};
+  expect_error(list.dump(), ErrorKind::kTooLarge, "json schema at /prefixItems: 300 schemas");
+}
+
 TEST(JsonSchema, WrongSchemasAreRefused) {
   const auto refused = [](const char* schema, const char* message) {
     expect_error(schema, ErrorKind::kBadInput, message);
