@@ -415,11 +415,11 @@ struct Engine::Impl {
     ++entry.generated;
     send(entry, Event{.kind = Event::Kind::kToken, .token = token, .logits = logits});
     const auto& stops = request.stop_ids;
+    const bool stops_here = std::find(stops.begin(), stops.end(), token) != stops.end() ||
+                            (request.mask != nullptr && request.mask->must_end());
     if (entry.cancelled) {
       end(entry, FinishReason::kCancelled);
-    } else if (std::find(stops.begin(), stops.end(), token) != stops.end()) {
-      end(entry, FinishReason::kStop);
-    } else if (request.mask != nullptr && request.mask->must_end()) {
+    } else if (stops_here) {
       end(entry, FinishReason::kStop);
     } else if (request.max_tokens >= 0 && entry.generated >= request.max_tokens) {
       end(entry, FinishReason::kLength);

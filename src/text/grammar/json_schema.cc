@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <map>
+#include <optional>
 #include <string>
 #include <utility>
 
@@ -139,7 +140,7 @@ class SchemaCompiler {
                 to_string(schema.kind()));
     }
     const SchemaKeywords keywords(schema, pointer);
-    if (const auto form = keywords.whole()) {
+    if (const std::optional<std::string>& form = keywords.whole()) {
       return value_of_form(schema, *form, pointer);
     }
     std::vector<Expression> kinds;
@@ -307,7 +308,7 @@ class SchemaCompiler {
       names.push_back(property.name);
     }
     const Expression key = shared(fmt::format("other names at \"{}\"", pointer),
-                                  [&] { return json_string_besides(std::move(names)); });
+                                  [&] { return json_string_besides(names); });
     const Expression other = member_of(key, additional_value(shape));
     return braces('{', members_of(members, &other, pointer), '}');
   }

@@ -160,7 +160,7 @@ std::string json_string(std::string_view text) {
   return result + "\"";
 }
 
-Expression json_string_besides(std::vector<std::string> texts) {
+Expression json_string_besides(const std::vector<std::string>& texts) {
   std::vector<std::u32string> characters;
   for (const std::string& text : texts) {
     if (std::optional<std::u32string> plain = plain_characters(text)) {

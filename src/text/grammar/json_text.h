@@ -25,6 +25,6 @@ std::string json_string(std::string_view text);
 
 /// Strings that are none of `texts`, written without escapes. Throws kTooLarge for a text of more
 /// than 256 characters.
-Expression json_string_besides(std::vector<std::string> texts);
+Expression json_string_besides(const std::vector<std::string>& texts);
 
 }  // namespace mm::grammar
