@@ -12,16 +12,16 @@ and, where rsvg-convert is installed, .png.
 
 import argparse
 import json
-import math
 import os
 import re
 import resource
-import shutil
 import statistics
 import subprocess
 import sys
 import time
 from pathlib import Path
+
+import position_plot
 
 ROOT = Path(__file__).resolve().parents[2]
 PROGRAM = ROOT / "build/cpu/bin/minimax"
@@ -130,48 +130,16 @@ def ask(options):
     return json.loads(result.stdout)
 
 
-def round_step(least):
-    """The least of 1, 2 or 5 times a power of ten that is not below `least`."""
-    power = 10 ** math.floor(math.log10(least))
-    return next(int(m * power) for m in (1, 2, 5, 10) if m * power >= least)
-
-
 def plot(points, path):
-    """Microseconds per token between progress lines, over the position, as SVG by hand."""
+    """Microseconds per token between progress lines, over the position."""
     # A progress line may come right after another, as the last does: too few tokens to divide by.
     usual = statistics.median(b[0] - a[0] for a, b in zip(points, points[1:]))
     steps = [(a, b) for a, b in zip(points, points[1:]) if 2 * (b[0] - a[0]) >= usual]
     lines = [(label, color, [(b[0], 1e6 * (b[part] - a[part]) / (b[0] - a[0])) for a, b in steps])
              for part, label, color in ((1, "wall time (other work shares the machine)", "#bbbbbb"),
                                         (2, "processor time, all threads", "#1f6feb"))]
-    step_x = round_step(points[-1][0] / 6)
     # Waits for other work stand out of the picture: its top is for the processor time.
-    step_y = round_step(1.1 * max(y for _, y in lines[1][2]) / 5)
-    right, top = max(points[-1][0], 5 * step_x), 5 * step_y
-    width, height, left, bottom = 800, 420, 90, 50
-
-    def place(x, y):
-        return left + (width - left - 45) * x / right, height - bottom - (height - bottom - 20) * y / top
-
-    parts = [f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" '
-             'font-family="sans-serif" font-size="13">',
-             f'<rect width="{width}" height="{height}" fill="white"/>']
-    for i in range(6):
-        x, y = place(step_x * i, step_y * i)
-        zero_x, zero_y = place(0, 0)
-        parts.append(f'<path d="M{zero_x} {y}H{width - 45}" stroke="#ddd"/>'
-                     f'<text x="{left - 8}" y="{y + 4}" text-anchor="end">{step_y * i:,}</text>'
-                     f'<text x="{x}" y="{zero_y + 20}" text-anchor="middle">{step_x * i:,}</text>')
-    for i, (label, color, steps) in enumerate(lines):
-        line = "L".join(f"{x:.1f} {y:.1f}" for x, y in (place(x, min(y, top)) for x, y in steps))
-        parts.append(f'<path d="M{line}" fill="none" stroke="{color}" stroke-width="2"/>'
-                     f'<text x="{left + 12}" y="{36 + 18 * i}" fill="{color}">{label}</text>')
-    parts.append(f'<text x="{width / 2}" y="{height - 8}" text-anchor="middle">position, tokens</text>'
-                 f'<text x="16" y="{height / 2}" text-anchor="middle" '
-                 f'transform="rotate(-90 16 {height / 2})">prefill, µs per token</text></svg>')
-    path.write_text("\n".join(parts) + "\n")
-    if shutil.which("rsvg-convert"):
-        subprocess.run(["rsvg-convert", "-o", str(path.with_suffix(".png")), str(path)], check=True)
+    position_plot.draw(lines, points[-1][0], max(y for _, y in lines[1][2]), path)
 
 
 def main():
