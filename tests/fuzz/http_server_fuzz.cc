@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
@@ -71,15 +72,29 @@ const std::string& server_path() {
   return kPath;
 }
 
+/// Repeats a call that a signal interrupted: libFuzzer's timer does so every few seconds.
+template <typename Call>
+auto repeat_interrupted(Call call) {
+  while (true) {
+    const auto result = call();
+    if (result >= 0 || errno != EINTR) {
+      return result;
+    }
+  }
+}
+
 /// Sends all and reads until the server closes. The server may close before it has read all.
 std::string talk(std::string_view bytes) {
   const int client = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
   std::strncpy(address.sun_path, server_path().c_str(), sizeof(address.sun_path) - 1);
-  require(connect(client, reinterpret_cast<const sockaddr*>(&address), sizeof(address)) == 0);
+  require(repeat_interrupted([&] {
+            return connect(client, reinterpret_cast<const sockaddr*>(&address), sizeof(address));
+          }) == 0);
   while (!bytes.empty()) {
-    const ssize_t sent = send(client, bytes.data(), bytes.size(), MSG_NOSIGNAL);
+    const ssize_t sent =
+        repeat_interrupted([&] { return send(client, bytes.data(), bytes.size(), MSG_NOSIGNAL); });
     if (sent <= 0) {
       break;
     }
@@ -90,8 +105,10 @@ std::string talk(std::string_view bytes) {
   std::string buffer(4096, '\0');
   while (true) {
     pollfd wait{client, POLLIN, 0};
-    require(poll(&wait, 1, kPatienceMs) == 1);  // else the server hangs
-    const ssize_t count = recv(client, buffer.data(), buffer.size(), 0);
+    // Else the server hangs.
+    require(repeat_interrupted([&] { return poll(&wait, 1, kPatienceMs); }) == 1);
+    const ssize_t count =
+        repeat_interrupted([&] { return recv(client, buffer.data(), buffer.size(), 0); });
     if (count <= 0) {
       break;
     }
