@@ -1,29 +1,10 @@
 #include "serve/anthropic_answer.h"
 
-#include <fmt/format.h>
-
-#include <atomic>
-#include <chrono>
+#include "serve/answer_text.h"
 
 namespace mm {
 
 namespace {
-
-std::string dump(const Json& json) {
-  return json.dump(-1, ' ', false, Json::error_handler_t::replace);
-}
-
-/// Unlike any other of this process and, by its time, of those before it.
-std::string make_id(const char* prefix) {
-  static std::atomic<uint64_t> count = 0;
-  const auto now = std::chrono::system_clock::now().time_since_epoch().count();
-  return fmt::format("{}_{:x}{:04x}", prefix, now, ++count);
-}
-
-/// The event's name is its type.
-std::string event_text(const Json& event) {
-  return fmt::format("event: {}\ndata: {}\n\n", event["type"].get<std::string>(), dump(event));
-}
 
 class AnthropicAnswer final : public AnswerWriter {
  public:
@@ -31,7 +12,7 @@ class AnthropicAnswer final : public AnswerWriter {
       : exchange_(std::move(exchange)),
         options_(std::move(options)),
         parser_(options_.parser),
-        id_(make_id("msg")) {}
+        id_(make_answer_id("msg_")) {}
 
   void begin() override {
     if (!options_.stream) {
@@ -40,7 +21,7 @@ class AnthropicAnswer final : public AnswerWriter {
     HttpResponse head;
     head.content_type = "text/event-stream";
     head.headers.push_back({"Cache-Control", "no-cache"});
-    head.heartbeat = event_text({{"type", "ping"}});
+    head.heartbeat = sse_event({{"type", "ping"}});
     exchange_->begin(std::move(head));
     begun_ = true;
     write({{"type", "message_start"}, {"message", message(Json(), 0)}});
@@ -60,7 +41,7 @@ class AnthropicAnswer final : public AnswerWriter {
   void finish() override {
     if (!options_.stream) {
       HttpResponse response;
-      response.body = dump(message(stop_reason(), static_cast<int64_t>(result_.ids.size())));
+      response.body = dump_json(message(stop_reason(), static_cast<int64_t>(result_.ids.size())));
       exchange_->respond(std::move(response));
       return;
     }
@@ -82,7 +63,7 @@ class AnthropicAnswer final : public AnswerWriter {
   }
 
  private:
-  bool write(const Json& event) { return exchange_->write(event_text(event)); }
+  bool write(const Json& event) { return exchange_->write(sse_event(event)); }
 
   /// Keeps the parts of a whole answer, writes those of a stream. False: nobody listens.
   bool add(const std::vector<AnswerPart>& parts) {
@@ -119,7 +100,7 @@ class AnthropicAnswer final : public AnswerWriter {
   bool add_call(const ToolCall& call) {
     close_block();
     Json block = {{"type", "tool_use"},
-                  {"id", make_id("toolu")},
+                  {"id", make_answer_id("toolu_")},
                   {"name", call.name},
                   {"input", Json::object()}};
     if (!options_.stream) {

@@ -1,30 +1,10 @@
 #include "serve/openai_answer.h"
 
-#include <fmt/format.h>
-
-#include <atomic>
-#include <chrono>
+#include "serve/answer_text.h"
 
 namespace mm {
 
 namespace {
-
-std::string dump(const Json& json) {
-  return json.dump(-1, ' ', false, Json::error_handler_t::replace);
-}
-
-int64_t unix_seconds() {
-  return std::chrono::duration_cast<std::chrono::seconds>(
-             std::chrono::system_clock::now().time_since_epoch())
-      .count();
-}
-
-/// Unlike any other of this process and, by its time, of those before it.
-std::string make_answer_id(const char* prefix) {
-  static std::atomic<uint64_t> count = 0;
-  const auto now = std::chrono::system_clock::now().time_since_epoch().count();
-  return fmt::format("{}-{:x}{:04x}", prefix, now, ++count);
-}
 
 const char* finish_reason(const GenerationResult& result, const AnswerParser& parser) {
   if (parser.calls() > 0 && (result.reason == FinishReason::kStop || parser.done())) {
@@ -54,7 +34,7 @@ class OpenAiAnswer final : public AnswerWriter {
         tokenizer_(tokenizer),
         options_(std::move(options)),
         choices_(options_.choices, Choice(options_.parser)),
-        id_(make_answer_id(options_.chat ? "chatcmpl" : "cmpl")),
+        id_(make_answer_id(options_.chat ? "chatcmpl-" : "cmpl-")),
         created_(unix_seconds()) {}
 
   void begin() override {
@@ -121,7 +101,7 @@ class OpenAiAnswer final : public AnswerWriter {
     Json answer = frame(std::move(all));
     answer["usage"] = usage();
     HttpResponse response;
-    response.body = dump(answer);
+    response.body = dump_json(answer);
     exchange_->respond(std::move(response));
   }
 
@@ -182,7 +162,7 @@ class OpenAiAnswer final : public AnswerWriter {
 
   /// Keeps a call and returns it with its index, as streams have it.
   static Json add_call(Choice& choice, const ToolCall& call) {
-    choice.calls.push_back({{"id", make_answer_id("call")},
+    choice.calls.push_back({{"id", make_answer_id("call-")},
                             {"type", "function"},
                             {"function", {{"name", call.name}, {"arguments", call.arguments}}}});
     Json json = {{"index", choice.calls.size() - 1}};
@@ -297,10 +277,6 @@ class OpenAiAnswer final : public AnswerWriter {
 };
 
 }  // namespace
-
-std::string sse_data(const Json& json) {
-  return "data: " + dump(json) + "\n\n";
-}
 
 std::unique_ptr<AnswerWriter> make_openai_answer(std::shared_ptr<Exchange> exchange,
                                                  const Tokenizer& tokenizer,

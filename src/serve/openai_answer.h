@@ -26,7 +26,4 @@ std::unique_ptr<AnswerWriter> make_openai_answer(std::shared_ptr<Exchange> excha
                                                  const Tokenizer& tokenizer,
                                                  OpenAiAnswerOptions options);
 
-/// "data: …\n\n". Bytes that are not UTF-8 become U+FFFD.
-std::string sse_data(const Json& json);
-
 }  // namespace mm
