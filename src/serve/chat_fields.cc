@@ -50,23 +50,6 @@ JsonFields read_function(const JsonFields& parent) {
   return JsonFields(parent.required("function"), parent.path_of("function"));
 }
 
-ToolCall read_call(const JsonFields& function) {
-  ToolCall call{read_tool_name(function), function.text("arguments").value_or("")};
-  if (call.arguments.empty()) {
-    call.arguments = "{}";
-  }
-  bool is_object = false;
-  try {
-    is_object = JsonDocument::parse(call.arguments, "arguments").root().is_object();
-  } catch (const Error&) {
-    is_object = false;
-  }
-  if (!is_object) {
-    function.refuse("arguments", "a string that holds a JSON object");
-  }
-  return call;
-}
-
 class MessageReader {
  public:
   explicit MessageReader(ToolFormat format) : format_(format) {}
@@ -101,7 +84,7 @@ class MessageReader {
     for (const JsonView& element : elements) {
       const JsonFields call(element,
                             fmt::format("{}[{}]", message.path_of("tool_calls"), calls.size()));
-      calls.push_back(read_call(read_function(call)));
+      calls.push_back(read_tool_call(read_function(call)));
       names_[call.text("id").value_or("")] = calls.back().name;
     }
     const std::string content = message.find("content") ? read_content(message) : "";
@@ -218,6 +201,23 @@ ChatFields read_chat_fields(const JsonFields& body, ToolFormat format) {
   }
   fields.most_calls = body.boolean("parallel_tool_calls").value_or(true) ? 0 : 1;
   return fields;
+}
+
+ToolCall read_tool_call(const JsonFields& function) {
+  ToolCall call{read_tool_name(function), function.text("arguments").value_or("")};
+  if (call.arguments.empty()) {
+    call.arguments = "{}";
+  }
+  bool is_object = false;
+  try {
+    is_object = JsonDocument::parse(call.arguments, "arguments").root().is_object();
+  } catch (const Error&) {
+    is_object = false;
+  }
+  if (!is_object) {
+    function.refuse("arguments", "a string that holds a JSON object");
+  }
+  return call;
 }
 
 std::string read_tool_name(const JsonFields& function) {

@@ -28,6 +28,10 @@ ChatFields read_chat_fields(const JsonFields& body, ToolFormat format);
 /// ApiError 400.
 std::string read_tool_name(const JsonFields& tool);
 
+/// A call that a client sends back: `name`, and `arguments`, a string that holds a JSON object (or
+/// nothing). Throws ApiError 400.
+ToolCall read_tool_call(const JsonFields& call);
+
 /// The model's chat template. Throws ApiError 400 when the folder has none.
 const PromptBuilder& chat_prompts(const ServedModel& model);
 

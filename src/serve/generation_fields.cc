@@ -135,4 +135,15 @@ GenerationFields read_generation_fields(const JsonFields& body, const ServedMode
   return fields;
 }
 
+void refuse_unless_empty(const JsonFields& body, const char* name) {
+  const std::optional<JsonView> value = body.find(name);
+  if (!value || (value->is_array() && value->elements(name).empty()) ||
+      (value->is_bool() && !value->as_bool(name)) ||
+      (value->is_string() && value->as_string(name).empty())) {
+    return;
+  }
+  throw ApiError(400, "invalid_request_error",
+                 fmt::format("{} is not supported by this server", name), name, "unsupported");
+}
+
 }  // namespace mm

@@ -24,4 +24,7 @@ struct GenerationFields {
 /// seed a random one. Throws ApiError 400, 404 for another model.
 GenerationFields read_generation_fields(const JsonFields& body, const ServedModel& model);
 
+/// Refuses a field that is known and not served, unless it asks for nothing. Throws ApiError 400.
+void refuse_unless_empty(const JsonFields& body, const char* name);
+
 }  // namespace mm

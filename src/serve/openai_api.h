@@ -1,4 +1,4 @@
-/// /v1/chat/completions and /v1/completions, as OpenAI has them.
+/// /v1/chat/completions, /v1/completions and /v1/responses, as OpenAI has them.
 #pragma once
 
 #include <memory>

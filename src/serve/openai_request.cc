@@ -14,18 +14,6 @@ namespace {
 constexpr int64_t kCompletionTokens = 16;
 constexpr size_t kMostPrompts = 128;
 
-/// Refuses a field that is known and not served, unless it asks for nothing.
-void refuse_unless_empty(const JsonFields& body, const char* name) {
-  const std::optional<JsonView> value = body.find(name);
-  if (!value || (value->is_array() && value->elements(name).empty()) ||
-      (value->is_bool() && !value->as_bool(name)) ||
-      (value->is_string() && value->as_string(name).empty())) {
-    return;
-  }
-  throw ApiError(400, "invalid_request_error",
-                 fmt::format("{} is not supported by this server", name), name, "unsupported");
-}
-
 void check_response_format(const JsonFields& body) {
   const std::optional<JsonView> format = body.find("response_format");
   if (!format) {

@@ -141,6 +141,26 @@ class OpenAi(unittest.TestCase):
             self.post("/apply-template", messages=[{"role": "user", "content": parts}])["prompt"],
             prompt)
 
+    def test_a_response_says_what_a_chat_says(self):
+        ask = {"input": STORY[0]["content"], "temperature": 0, "max_output_tokens": 24}
+        chat = self.chat()
+        response = self.post("/v1/responses", **ask)
+        self.assertEqual((response["object"], response["status"]), ("response", "incomplete"))
+        self.assertEqual(response["output"][0]["content"][0]["text"],
+                         chat["choices"][0]["message"]["content"])
+        self.assertEqual(response["usage"]["input_tokens"], chat["usage"]["prompt_tokens"])
+        self.assertEqual(response["usage"]["output_tokens"], 24)
+        events = self.server.events("/v1/responses", ask)
+        self.assertEqual(events[-1]["type"], "response.incomplete")
+        self.assertEqual("".join(e["delta"] for e in events if e["type"].endswith(".delta")),
+                         response["output"][0]["content"][0]["text"])
+        # Its output is the input of the next turn, as a chat's messages are.
+        more = self.post("/v1/responses", **{**ask, "input": [
+            *STORY, *response["output"], {"role": "user", "content": "And then?"}]})
+        turns = [*STORY, chat["choices"][0]["message"], {"role": "user", "content": "And then?"}]
+        self.assertEqual(more["output"][0]["content"][0]["text"],
+                         self.chat(messages=turns)["choices"][0]["message"]["content"])
+
     def test_wrong_requests_are_refused_by_name(self):
         image = [{"role": "user", "content": [{"type": "image_url", "image_url": {}}]}]
         cases = [
@@ -159,6 +179,8 @@ class OpenAi(unittest.TestCase):
              "response_format"),
             (TEXT, {}, "prompt"), (TEXT, {"prompt": 5}, "prompt"), (TEXT, {"prompt": []}, "prompt"),
             (TEXT, {"prompt": [10 ** 9]}, "prompt"), (TEXT, {"prompt": "a", "echo": True}, "echo"),
+            ("/v1/responses", {}, "input"),
+            ("/v1/responses", {"input": "a", "previous_response_id": "b"}, "previous_response_id"),
             ("/tokenize", {}, "content"), ("/detokenize", {"tokens": [-1]}, "tokens"),
         ]
         for path, body, field in cases:

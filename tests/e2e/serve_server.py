@@ -54,7 +54,7 @@ class Server:
         """The data of all events of a streamed answer, [DONE] checked and left out."""
         status, _, text = self.request("POST", path, {**body, "stream": True})
         assert status == 200, text
-        data = [e[6:] for e in text.split("\n\n") if e.startswith("data: ")]
+        data = [line[6:] for line in text.split("\n") if line.startswith("data: ")]
         assert data[-1] == "[DONE]", data[-1]
         return [json.loads(e) for e in data[:-1]]
 

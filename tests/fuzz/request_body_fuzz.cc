@@ -10,6 +10,7 @@
 #include "serve/anthropic_request.h"
 #include "serve/api_error.h"
 #include "serve/openai_request.h"
+#include "serve/responses_request.h"
 
 namespace {
 
@@ -64,6 +65,9 @@ void read(int endpoint, const mm::JsonFields& body, const mm::ServedModel& serve
     case 2:
       check(mm::read_anthropic_request(body, served).job);
       break;
+    case 3:
+      check(mm::read_responses_request(body, served).job);
+      break;
     default:
       check_ids(mm::read_anthropic_prompt(body, served));
   }
@@ -76,12 +80,12 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     return 0;
   }
   mm::ServedModel served = model();
-  served.tool_format = static_cast<mm::ToolFormat>((data[0] >> 2) % 3);
+  served.tool_format = static_cast<mm::ToolFormat>(data[0] / 5 % 3);
   try {
     const mm::JsonDocument document =
         mm::parse_body({reinterpret_cast<const char*>(data) + 1, size - 1});
     const mm::JsonFields body(document.root());
-    read(data[0] & 3, body, served);
+    read(data[0] % 5, body, served);
   } catch (const std::exception& error) {
     require(mm::to_api_error(error).status < 500);
   }

@@ -1,0 +1,271 @@
+#include "serve/responses_request.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <map>
+
+#include "serve/api_error.h"
+#include "serve/chat_fields.h"
+#include "serve/generation_fields.h"
+#include "serve/openai_request.h"
+
+namespace mm {
+
+namespace {
+
+constexpr size_t kMostTools = 128;
+
+ApiError unsupported(const std::string& field, const std::string& message) {
+  return {400, "invalid_request_error", message, field, "unsupported"};
+}
+
+/// A string, or the joined texts of a list of parts of one of the types.
+std::string read_parts(const JsonFields& parent, const char* name,
+                       std::initializer_list<std::string_view> types) {
+  if (parent.required(name).is_string()) {
+    return *parent.text(name);
+  }
+  const std::vector<JsonView> elements = *parent.list(name);
+  std::string joined;
+  size_t index = 0;
+  for (const JsonView& element : elements) {
+    const JsonFields part(element, fmt::format("{}[{}]", parent.path_of(name), index++));
+    part.required("type");
+    if (std::find(types.begin(), types.end(), *part.text("type")) == types.end()) {
+      part.refuse("type", fmt::format("\"{}\": other parts are not supported by this server",
+                                      *types.begin()));
+    }
+    part.required("text");
+    joined += *part.text("text");
+  }
+  return joined;
+}
+
+/// The items of a conversation, one after the other, become messages.
+class ItemsReader {
+ public:
+  explicit ItemsReader(ToolFormat format) : format_(format) {}
+
+  void read(const JsonFields& item) {
+    const std::string type = item.text("type").value_or("message");
+    if (type == "reasoning") {
+      return;  // thoughts are not shown to the model again
+    }
+    if (type == "function_call") {
+      read_call(item);
+      return;
+    }
+    end_calls();
+    if (type == "message") {
+      messages_.push_back(read_message(item));
+    } else if (type == "function_call_output") {
+      messages_.push_back(read_output(item));
+    } else {
+      item.refuse("type",
+                  "\"message\", \"function_call\", \"function_call_output\" or \"reasoning\"");
+    }
+  }
+  std::vector<ChatMessage> take() {
+    end_calls();
+    return std::move(messages_);
+  }
+
+ private:
+  static ChatMessage read_message(const JsonFields& item) {
+    item.required("role");
+    std::string role = *item.text("role");
+    if (role == "assistant") {
+      return {.role = role, .content = read_parts(item, "content", {"output_text", "text"})};
+    }
+    if (role == "developer") {
+      role = "system";  // OpenAI's newer word for it
+    }
+    if (role != "system" && role != "user") {
+      item.refuse("role", "\"system\", \"developer\", \"user\" or \"assistant\"");
+    }
+    return {.role = role, .content = read_parts(item, "content", {"input_text", "text"})};
+  }
+
+  void read_call(const JsonFields& item) {
+    check_format(item.path_of("type"));
+    item.required("call_id");
+    calls_.push_back(read_tool_call(item));
+    names_[*item.text("call_id")] = calls_.back().name;
+  }
+
+  ChatMessage read_output(const JsonFields& item) {
+    check_format(item.path_of("type"));
+    item.required("call_id");
+    const auto found = names_.find(*item.text("call_id"));
+    if (found == names_.end()) {
+      item.refuse("call_id", "the call_id of an earlier function_call");
+    }
+    return {.role = result_role(format_),
+            .content = read_parts(item, "output", {"input_text", "text"}),
+            .name = found->second};
+  }
+
+  /// Calls that follow one another belong to one answer, as does the text before them.
+  void end_calls() {
+    if (calls_.empty()) {
+      return;
+    }
+    if (messages_.empty() || messages_.back().role != "assistant") {
+      messages_.push_back({.role = "assistant", .content = ""});
+    }
+    std::string& content = messages_.back().content;
+    content += (content.empty() ? "" : "\n") + format_tool_calls(format_, calls_);
+    calls_.clear();
+  }
+
+  void check_format(const std::string& field) const {
+    if (format_ == ToolFormat::kNone) {
+      throw unsupported(field, field + ": the model's chat template has no place for tools");
+    }
+  }
+
+  const ToolFormat format_;
+  std::vector<ChatMessage> messages_;
+  std::vector<ToolCall> calls_;               // whose answer may go on
+  std::map<std::string, std::string> names_;  // of calls, by call_id
+};
+
+std::vector<ChatMessage> read_input(const JsonFields& body, ToolFormat format) {
+  std::vector<ChatMessage> messages;
+  if (body.required("input").is_string()) {
+    messages = {{.role = "user", .content = *body.text("input")}};
+  } else {
+    const std::vector<JsonView> elements = *body.list("input");
+    ItemsReader reader(format);
+    size_t index = 0;
+    for (const JsonView& element : elements) {
+      reader.read(JsonFields(element, fmt::format("input[{}]", index++)));
+    }
+    messages = reader.take();
+  }
+  if (messages.empty()) {
+    throw field_error("input", "input holds no message, expected a conversation");
+  }
+  if (const std::optional<std::string> instructions = body.text("instructions")) {
+    messages.insert(messages.begin(), {.role = "system", .content = *instructions});
+  }
+  return messages;
+}
+
+/// Bare function objects, as templates print them; null: none.
+Json read_tools(const JsonFields& body) {
+  Json tools;
+  const std::vector<JsonView> elements = body.list("tools").value_or(std::vector<JsonView>());
+  if (elements.size() > kMostTools) {
+    throw field_error("tools", fmt::format("tools has {} elements, expected at most {}",
+                                           elements.size(), kMostTools));
+  }
+  for (const JsonView& element : elements) {
+    const JsonFields tool(element, fmt::format("tools[{}]", tools.size()));
+    if (tool.text("type").value_or("") != "function") {
+      tool.refuse("type", "\"function\": this server runs no tools itself");
+    }
+    Json json = {{"name", read_tool_name(tool)}};
+    if (const std::optional<std::string> description = tool.text("description")) {
+      json["description"] = *description;
+    }
+    if (const std::optional<JsonView> parameters = tool.find("parameters")) {
+      const JsonFields check(*parameters, tool.path_of("parameters"));
+      json["parameters"] = to_json(*parameters);
+    }
+    tools.push_back(std::move(json));
+  }
+  return tools;
+}
+
+/// Whether the model may call tools.
+bool read_tool_choice(const JsonFields& body) {
+  const std::optional<JsonView> choice = body.find("tool_choice");
+  if (!choice) {
+    return true;
+  }
+  const std::string word = choice->is_string() ? *body.text("tool_choice") : "";
+  if (word == "none" || word == "auto") {
+    return word == "auto";
+  }
+  if (choice->is_object() || word == "required") {
+    throw unsupported("tool_choice",
+                      "tool_choice: this server has \"none\" and \"auto\"; it cannot force a call");
+  }
+  body.refuse("tool_choice", "\"none\" or \"auto\"");
+}
+
+void check_unsupported(const JsonFields& body) {
+  for (const char* name : {"previous_response_id", "conversation", "prompt", "background"}) {
+    refuse_unless_empty(body, name);
+  }
+  if (body.integer("top_logprobs", 0, 20).value_or(0) > 0) {
+    throw unsupported("top_logprobs", "top_logprobs is not supported here by this server");
+  }
+  const std::optional<JsonView> text = body.find("text");
+  const std::optional<JsonView> format =
+      text ? JsonFields(*text, "text").find("format") : std::nullopt;
+  if (format) {
+    const JsonFields fields(*format, "text.format");
+    if (fields.text("type").value_or("") != "text") {
+      fields.refuse("type", "\"text\": this server has no other");
+    }
+  }
+}
+
+/// What the answer repeats.
+Json make_echo(const JsonFields& body, const ServedModel& model, const GenerationFields& fields,
+               const ChatFields& chat) {
+  const auto or_null = [&](const char* name) {
+    const std::optional<JsonView> value = body.find(name);
+    return value ? to_json(*value) : Json();
+  };
+  Json tools = or_null("tools");
+  return {{"model", model.name},
+          {"instructions", or_null("instructions")},
+          {"max_output_tokens", or_null("max_output_tokens")},
+          {"metadata", body.find("metadata") ? or_null("metadata") : Json::object()},
+          {"parallel_tool_calls", chat.most_calls == 0},
+          {"temperature", fields.request.sampling.temperature},
+          {"top_p", fields.request.sampling.top_p},
+          {"tool_choice", body.text("tool_choice").value_or("auto")},
+          {"tools", tools.is_null() ? Json::array() : std::move(tools)},
+          {"user", or_null("user")}};
+}
+
+}  // namespace
+
+ResponsesRequest read_responses_request(const JsonFields& body, const ServedModel& model) {
+  check_unsupported(body);
+  GenerationFields fields = read_generation_fields(body, model);
+  if (fields.choices != 1) {
+    body.refuse("n", "1");
+  }
+  constexpr int64_t kMost = int64_t{1} << 30;
+  GenerationRequest& generation = fields.request;
+  generation.max_tokens =
+      body.integer("max_output_tokens", 1, kMost).value_or(generation.max_tokens);
+  ChatFields chat;
+  chat.messages = read_input(body, model.tool_format);
+  chat.most_calls = body.boolean("parallel_tool_calls").value_or(true) ? 0 : 1;
+  Json tools = read_tools(body);
+  if (read_tool_choice(body) && !tools.is_null()) {
+    if (model.tool_format == ToolFormat::kNone) {
+      throw unsupported("tools", "tools: the model's chat template has no place for them");
+    }
+    chat.tools = std::move(tools);
+  }
+  const bool has_tools = !chat.tools.is_null();
+  ResponsesRequest request;
+  request.answer.stream = fields.stream;
+  request.answer.echo = make_echo(body, model, fields, chat);
+  request.answer.parser = {
+      .format = model.tool_format, .tools = has_tools, .most_calls = chat.most_calls};
+  generation.shown_ids = find_answer_markers(model, has_tools);
+  generation.prompt = chat_prompts(model).encode(chat.messages, chat.tools);
+  request.job.requests.push_back(std::move(generation));
+  return request;
+}
+
+}  // namespace mm
