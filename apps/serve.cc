@@ -152,9 +152,11 @@ int serve(const Flags& given) {
   // server: no request may outlive it.
   std::optional<Loaded> loaded;
   HttpServer server(
-      flags.http, [&router](const HttpRequest& request, const std::shared_ptr<Exchange>& exchange) {
+      flags.http,
+      [&router](const HttpRequest& request, const std::shared_ptr<Exchange>& exchange) {
         router.handle(request, exchange);
-      });
+      },
+      [&router](const HttpRequest& request) { return router.admit(request); });
   state->connections = [&server] { return server.open_connections(); };
   log_info("listening on {}", server.url());
   if (flags.http.unix_socket.empty() && flags.http.host != "127.0.0.1" &&

@@ -3,6 +3,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -62,6 +63,8 @@ class Exchange {
 };
 
 using HttpHandler = std::function<void(const HttpRequest&, const std::shared_ptr<Exchange>&)>;
+/// Looks at a request without its body: what to refuse it with, if it is refused.
+using HttpAdmission = std::function<std::optional<HttpResponse>(const HttpRequest&)>;
 
 /// Bytes of a target with %XX replaced. Throws kBadInput for a broken escape or a NUL.
 std::string percent_decode(std::string_view text);

@@ -43,12 +43,13 @@ asio::ssl::context make_tls(const HttpServerOptions& options) {
 }  // namespace
 
 struct HttpServer::Impl {
-  Impl(const HttpServerOptions& options, HttpHandler handler)
+  Impl(const HttpServerOptions& options, HttpHandler handler, HttpAdmission admit)
       : shared(std::make_shared<HttpSessionContext>()),
         strand(asio::make_strand(io)),
         acceptor(strand) {
     shared->options = options;
     shared->handler = std::move(handler);
+    shared->admit = std::move(admit);
     if (options.tls_cert.empty() != options.tls_key.empty()) {
       bad_input("--tls-cert and --tls-key belong together, found one of them");
     }
@@ -187,8 +188,8 @@ struct HttpServer::Impl {
   std::vector<std::thread> threads;
 };
 
-HttpServer::HttpServer(const HttpServerOptions& options, HttpHandler handler)
-    : impl_(std::make_unique<Impl>(options, std::move(handler))) {}
+HttpServer::HttpServer(const HttpServerOptions& options, HttpHandler handler, HttpAdmission admit)
+    : impl_(std::make_unique<Impl>(options, std::move(handler), std::move(admit))) {}
 
 HttpServer::~HttpServer() = default;
 

@@ -37,7 +37,8 @@ class HttpServer {
   /// Listens and serves from now on. `handler` is called by the server's threads and must not wait;
   /// what it throws becomes a 500. Throws kBadInput for a host or certificate that cannot be used,
   /// kIo when the address is taken.
-  HttpServer(const HttpServerOptions& options, HttpHandler handler);
+  /// `admit`, if there is one, is asked before a body is read; what it refuses costs no memory.
+  HttpServer(const HttpServerOptions& options, HttpHandler handler, HttpAdmission admit = {});
   /// Closes all connections.
   ~HttpServer();
   HttpServer(const HttpServer&) = delete;

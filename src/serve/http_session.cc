@@ -153,6 +153,19 @@ class Session : public std::enable_shared_from_this<Session> {
       return;
     }
     deadline_ = Clock::now() + shared_->options.body_timeout;
+    try {
+      request_ = make_request();
+    } catch (const Error& failure) {
+      refuse_with(400, failure.what(), "bad_request");
+      return;
+    }
+    if (!parser_->is_done() && shared_->admit) {
+      if (std::optional<HttpResponse> refusal = shared_->admit(request_)) {
+        open_exchange(false);  // closes: the body stays unread
+        exchange_->respond(std::move(*refusal));
+        return;
+      }
+    }
     if (!beast::iequals(parser_->get()[beast::http::field::expect], "100-continue")) {
       read_body();
       return;
@@ -213,8 +226,9 @@ class Session : public std::enable_shared_from_this<Session> {
                       [self = shared_from_this()](error_code, size_t) { self->linger(); });
   }
 
-  HttpRequest take_request() {
-    auto message = parser_->release();
+  /// The request as far as its head says.
+  HttpRequest make_request() const {
+    const auto& message = parser_->get();
     HttpRequest request;
     request.id = make_request_id();
     request.method = std::string(message.method_string());
@@ -225,20 +239,11 @@ class Session : public std::enable_shared_from_this<Session> {
     for (const auto& field : message) {
       request.headers.push_back({std::string(field.name_string()), std::string(field.value())});
     }
-    request.body = std::move(message.body());
     return request;
   }
 
-  void handle() {
-    const bool keep_alive = parser_->get().keep_alive() && !shared_->draining;
-    const bool chunks = parser_->get().version() >= 11;
-    HttpRequest request;
-    try {
-      request = take_request();
-    } catch (const Error& error) {
-      refuse_with(400, error.what(), "bad_request");
-      return;
-    }
+  /// From now on answers go to the client.
+  void open_exchange(bool keep_alive) {
     deadline_ = Clock::now() + shared_->options.request_timeout;
     const auto wake = [weak = weak_from_this(), strand = strand_] {
       asio::post(strand, [weak] {
@@ -248,8 +253,16 @@ class Session : public std::enable_shared_from_this<Session> {
       });
     };
     exchange_ = std::make_shared<SessionExchange>(
-        request, SessionExchangeOptions{keep_alive, chunks, shared_->options.max_unread_bytes},
+        request_,
+        SessionExchangeOptions{keep_alive, parser_->get().version() >= 11,
+                               shared_->options.max_unread_bytes},
         wake);
+  }
+
+  void handle() {
+    open_exchange(parser_->get().keep_alive() && !shared_->draining);
+    HttpRequest request = std::move(request_);
+    request.body = std::move(parser_->get().body());
     try {
       shared_->handler(request, exchange_);
     } catch (const std::exception& error) {
@@ -374,6 +387,7 @@ class Session : public std::enable_shared_from_this<Session> {
   asio::steady_timer timer_;
   beast::flat_buffer buffer_;
   std::optional<Parser> parser_;
+  HttpRequest request_;  // that is being read
   std::shared_ptr<SessionExchange> exchange_;
   std::string outgoing_;
   std::array<char, 4096> trash_{};

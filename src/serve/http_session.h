@@ -21,6 +21,7 @@ constexpr std::chrono::milliseconds kHttpTick{200};
 struct HttpSessionContext {
   HttpServerOptions options;
   HttpHandler handler;
+  HttpAdmission admit;
   std::atomic<bool> draining = false;
   std::atomic<int> connections = 0;
 };

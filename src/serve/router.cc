@@ -17,23 +17,27 @@ bool fits(std::string_view pattern, std::string_view path) {
   return path == pattern;
 }
 
-/// Adds the header that lets a web page read the answer.
+/// Lets a web page of the origin read the answer.
+HttpResponse allow(HttpResponse response, const std::string& origin) {
+  response.headers.push_back({"Access-Control-Allow-Origin", origin});
+  response.headers.push_back({"Vary", "Origin"});
+  return response;
+}
+
+/// Adds to answers what allow() does.
 class CorsExchange final : public Exchange {
  public:
   CorsExchange(std::shared_ptr<Exchange> inner, std::string origin)
       : inner_(std::move(inner)), origin_(std::move(origin)) {}
-  void respond(HttpResponse response) override { inner_->respond(allow(std::move(response))); }
-  void begin(HttpResponse response) override { inner_->begin(allow(std::move(response))); }
+  void respond(HttpResponse response) override {
+    inner_->respond(allow(std::move(response), origin_));
+  }
+  void begin(HttpResponse response) override { inner_->begin(allow(std::move(response), origin_)); }
   bool write(std::string_view piece) override { return inner_->write(piece); }
   void finish() override { inner_->finish(); }
   void on_gone(std::function<void()> callback) override { inner_->on_gone(std::move(callback)); }
 
  private:
-  HttpResponse allow(HttpResponse response) const {
-    response.headers.push_back({"Access-Control-Allow-Origin", origin_});
-    response.headers.push_back({"Vary", "Origin"});
-    return response;
-  }
   std::shared_ptr<Exchange> inner_;
   std::string origin_;
 };
@@ -125,10 +129,35 @@ void Router::check_key(const HttpRequest& request) const {
   }
 }
 
+void Router::check_access(const HttpRequest& request) const {
+  const bool is_open = std::any_of(routes_.begin(), routes_.end(), [&](const Route& route) {
+    return route.is_open && fits(route.pattern, request.path);
+  });
+  if (!is_open) {
+    check_key(request);
+  }
+}
+
+bool Router::is_cross_origin(const HttpRequest& request) const {
+  return !access_.cors_origin.empty() && !request.header("Origin").empty();
+}
+
+std::optional<HttpResponse> Router::admit(const HttpRequest& request) const {
+  if (is_cross_origin(request) && request.method == "OPTIONS") {
+    return std::nullopt;
+  }
+  try {
+    check_access(request);
+    return std::nullopt;
+  } catch (const ApiError& error) {
+    HttpResponse response = error_response(error, request.path);
+    return is_cross_origin(request) ? allow(std::move(response), access_.cors_origin) : response;
+  }
+}
+
 void Router::handle(const HttpRequest& request, const std::shared_ptr<Exchange>& exchange) const {
   std::shared_ptr<Exchange> answer = exchange;
-  const std::string_view origin = request.header("Origin");
-  if (!access_.cors_origin.empty() && !origin.empty()) {
+  if (is_cross_origin(request)) {
     answer = std::make_shared<CorsExchange>(exchange, access_.cors_origin);
     if (request.method == "OPTIONS") {
       answer->respond(preflight_response());
@@ -136,12 +165,7 @@ void Router::handle(const HttpRequest& request, const std::shared_ptr<Exchange>&
     }
   }
   try {
-    const auto open = std::find_if(routes_.begin(), routes_.end(), [&](const Route& route) {
-      return route.is_open && fits(route.pattern, request.path);
-    });
-    if (open == routes_.end()) {
-      check_key(request);  // before find(): strangers do not learn which paths exist
-    }
+    check_access(request);  // before find(): strangers do not learn which paths exist
     find(request).handler(request, answer);
   } catch (const std::exception& error) {
     answer->respond(error_response(to_api_error(error), request.path));

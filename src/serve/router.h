@@ -1,6 +1,7 @@
 /// From method and path to a handler, behind the checks that all requests pass.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -30,6 +31,8 @@ class Router {
   /// `is_open`: no key is asked for.
   void add(std::string method, std::string pattern, HttpHandler handler, bool is_open = false);
 
+  /// A 401 for a request that handle() would give one, from its head alone.
+  std::optional<HttpResponse> admit(const HttpRequest& request) const;
   /// Answers 401, 404, 405 and cross-origin preflights itself; what a handler throws becomes an
   /// error response.
   void handle(const HttpRequest& request, const std::shared_ptr<Exchange>& exchange) const;
@@ -43,6 +46,8 @@ class Router {
   const Route& find(const HttpRequest& request) const;
   bool is_known(std::string_view path) const;
   void check_key(const HttpRequest& request) const;
+  void check_access(const HttpRequest& request) const;
+  bool is_cross_origin(const HttpRequest& request) const;
 
   AccessOptions access_;
   std::vector<Route> routes_;

@@ -65,9 +65,11 @@ const std::string& server_path() {
     options.max_header_bytes = 2000;
     options.max_body_bytes = 4000;
     return std::make_unique<mm::HttpServer>(
-        options, [](const mm::HttpRequest& request, const std::shared_ptr<mm::Exchange>& exchange) {
+        options,
+        [](const mm::HttpRequest& request, const std::shared_ptr<mm::Exchange>& exchange) {
           kRouter.handle(request, exchange);
-        });
+        },
+        [](const mm::HttpRequest& request) { return kRouter.admit(request); });
   }();
   return kPath;
 }

@@ -140,6 +140,25 @@ TEST(HttpServer, SaysContinueToThoseWhoAsk) {
   EXPECT_THAT(client.receive("[ab]"), HasSubstr("[ab]"));
 }
 
+TEST(HttpServer, WhatIsNotAdmittedHasNoBodyRead) {
+  HttpServer server(options(), echo, [](const HttpRequest& request) -> std::optional<HttpResponse> {
+    if (request.path == "/open") {
+      return std::nullopt;
+    }
+    return HttpResponse{.status = 401, .body = "no " + request.path};
+  });
+  const Client client(server.port());
+  client.send("POST /open HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\nab");
+  EXPECT_THAT(client.receive("[ab]"), HasSubstr("POST /open [ab]"));
+  client.send(
+      "POST /a HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n"
+      "Expect: 100-continue\r\n\r\n");
+  const std::string refused = client.receive("");  // though no byte of the body was sent
+  EXPECT_THAT(refused, StartsWith("HTTP/1.1 401 "));
+  EXPECT_THAT(refused, HasSubstr("Connection: close"));
+  EXPECT_THAT(refused, testing::EndsWith("no /a"));
+}
+
 TEST(HttpServer, StreamsPiecesFromAnyThread) {
   std::thread worker;
   HttpServer server(options(), [&](const HttpRequest&, const std::shared_ptr<Exchange>& exchange) {

@@ -53,6 +53,31 @@ TEST(Router, FindsPathsAndWhatGoesOnFromThem) {
   EXPECT_EQ(ask(router, "GET", "/work")->head.status, 405);
 }
 
+TEST(Router, RefusesWrongKeysFromTheHeadAlone) {
+  const Router router = make_router({.api_keys = {"k"}, .cors_origin = "https://a"});
+  const auto status = [&](const std::string& method, const std::string& path,
+                          std::vector<HttpHeader> headers) {
+    HttpRequest request;
+    request.method = method;
+    request.path = path;
+    request.headers = std::move(headers);
+    const std::optional<HttpResponse> refusal = router.admit(request);
+    return refusal ? refusal->status : 0;
+  };
+  EXPECT_EQ(status("POST", "/work", {{"X-Api-Key", "k"}}), 0);
+  EXPECT_EQ(status("POST", "/work", {{"X-Api-Key", "l"}}), 401);
+  EXPECT_EQ(status("POST", "/nothing", {}), 401);
+  EXPECT_EQ(status("GET", "/health", {}), 0);
+  EXPECT_EQ(status("OPTIONS", "/work", {{"Origin", "https://a"}}), 0);
+  HttpRequest page;
+  page.method = "POST";
+  page.path = "/work";
+  page.headers = {{"Origin", "https://a"}};
+  const std::optional<HttpResponse> refusal = router.admit(page);
+  ASSERT_TRUE(refusal);
+  EXPECT_EQ(refusal->headers.at(0).name, "Access-Control-Allow-Origin");
+}
+
 TEST(Router, WhatHandlersThrowIsTheAnswer) {
   const auto exchange = ask(make_router(), "POST", "/fail");
   EXPECT_EQ(exchange->head.status, 400);
