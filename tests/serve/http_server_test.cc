@@ -34,6 +34,13 @@ class Client {
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     connect_to(reinterpret_cast<sockaddr*>(&address), sizeof(address));
   }
+  Client(const in6_addr& host, uint16_t port) : socket_(::socket(AF_INET6, SOCK_STREAM, 0)) {
+    sockaddr_in6 address{};
+    address.sin6_family = AF_INET6;
+    address.sin6_port = htons(port);
+    address.sin6_addr = host;
+    connect_to(reinterpret_cast<sockaddr*>(&address), sizeof(address));
+  }
   explicit Client(const std::string& path) : socket_(::socket(AF_UNIX, SOCK_STREAM, 0)) {
     sockaddr_un address{};
     address.sun_family = AF_UNIX;
@@ -54,6 +61,8 @@ class Client {
     ASSERT_EQ(::send(socket_, text.data(), text.size(), MSG_NOSIGNAL),
               static_cast<ssize_t>(text.size()));
   }
+  /// Sends one byte, if the connection still takes any.
+  bool trickle() const { return ::send(socket_, "x", 1, MSG_NOSIGNAL) == 1; }
   /// What comes until `end` has come, or until the server closes.
   std::string receive(const std::string& end) const {
     std::string text;
@@ -241,6 +250,40 @@ TEST(HttpServer, DropsAClientThatDoesNotRead) {
   gone.get_future().wait();
 }
 
+TEST(HttpServer, DropsAClientThatStopsReading) {
+  HttpServerOptions hasty = options();
+  hasty.write_timeout = std::chrono::milliseconds(50);
+  hasty.max_unread_bytes = 1 << 30;
+  std::promise<void> gone;
+  HttpServer server(hasty, [&](const HttpRequest&, const std::shared_ptr<Exchange>& exchange) {
+    exchange->begin({});
+    exchange->on_gone([&] { gone.set_value(); });
+    exchange->write(std::string(64 << 20, 'x'));  // more than the sockets hold
+  });
+  const Client client(server.port());
+  client.send("GET / HTTP/1.1\r\nHost: x\r\n\r\n");
+  gone.get_future().wait();
+}
+
+TEST(HttpServer, BytesThatTrickleInDoNotProlongItsPatience) {
+  HttpServerOptions hasty = options();
+  hasty.idle_timeout = std::chrono::milliseconds(50);
+  hasty.body_timeout = std::chrono::milliseconds(50);
+  HttpServer server(hasty, echo);
+  for (const char* beginning :
+       {"GET / HTTP/1.1\r\nX: ", "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 9000\r\n\r\n"}) {
+    const Client client(server.port());
+    client.send(beginning);
+    constexpr int kMost = 4000;  // 20 seconds at least
+    int sent = 0;
+    while (sent < kMost && client.trickle()) {
+      ++sent;
+      std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    }
+    EXPECT_LT(sent, kMost) << beginning;
+  }
+}
+
 TEST(HttpServer, AnAnswerThatTakesTooLongBecomes504) {
   HttpServerOptions hasty = options();
   hasty.request_timeout = std::chrono::milliseconds(50);
@@ -326,6 +369,25 @@ TEST(HttpServer, ListensOnUnixSockets) {
     EXPECT_THROW(HttpServer(local, echo), Error);
   }
   EXPECT_NE(access(path.c_str(), F_OK), 0);
+}
+
+TEST(HttpServer, ListensOnAddressesOfIpv6) {
+  const int probe = ::socket(AF_INET6, SOCK_STREAM, 0);
+  sockaddr_in6 loopback{};
+  loopback.sin6_family = AF_INET6;
+  loopback.sin6_addr = in6addr_loopback;
+  const bool has_v6 = ::bind(probe, reinterpret_cast<sockaddr*>(&loopback), sizeof(loopback)) == 0;
+  ::close(probe);
+  if (!has_v6) {
+    GTEST_SKIP() << "this machine has no ::1";
+  }
+  HttpServerOptions v6 = options();
+  v6.host = "::1";
+  HttpServer server(v6, echo);
+  EXPECT_EQ(server.url(), "http://[::1]:" + std::to_string(server.port()));
+  const Client client(in6addr_loopback, server.port());
+  client.send("GET /six HTTP/1.1\r\nHost: x\r\n\r\n");
+  EXPECT_THAT(client.receive("[]"), HasSubstr("GET /six []"));
 }
 
 TEST(HttpServer, BadAddressesAndCertificatesAreRefused) {
