@@ -185,7 +185,10 @@ bool read_tool_choice(const JsonFields& body) {
   if (!choice) {
     return true;
   }
-  const std::string word = choice->is_string() ? *body.text("tool_choice") : "";
+  std::string word;
+  if (choice->is_string()) {
+    word = body.text("tool_choice").value_or("");
+  }
   if (word == "none" || word == "auto") {
     return word == "auto";
   }
