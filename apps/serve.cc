@@ -236,6 +236,7 @@ Command make_serve_command(CLI::App& parent) {
       ->type_name("NAME");
   add_limit_flags(*app, *flags);
   add_model_flags(*app, flags->model);
+  add_deterministic_flag(*app, flags->model);
   add_cache_flags(*app, flags->cache);
   add_common_flags(*app, flags->common);
   return {app, [flags] { return serve(*flags); }};
