@@ -4,6 +4,7 @@
 
 #include <atomic>
 #include <chrono>
+#include <utility>
 
 namespace mm {
 
@@ -21,6 +22,14 @@ int64_t unix_seconds() {
 
 std::string dump_json(const Json& json) {
   return json.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
+HttpResponse event_stream_head(std::string heartbeat) {
+  HttpResponse head;
+  head.content_type = "text/event-stream";
+  head.headers.push_back({"Cache-Control", "no-cache"});
+  head.heartbeat = std::move(heartbeat);
+  return head;
 }
 
 std::string sse_data(const Json& json) {

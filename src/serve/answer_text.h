@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "base/json_value.h"
+#include "serve/http.h"
 
 namespace mm {
 
@@ -19,6 +20,8 @@ int64_t unix_seconds();
 /// Compact text. Bytes that are not UTF-8 become U+FFFD.
 std::string dump_json(const Json& json);
 
+/// The head of a stream of events, kept alive by `heartbeat`.
+HttpResponse event_stream_head(std::string heartbeat);
 /// "data: …\n\n".
 std::string sse_data(const Json& json);
 /// "event: TYPE\ndata: …\n\n": the event's name is its member "type".

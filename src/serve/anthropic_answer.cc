@@ -18,11 +18,7 @@ class AnthropicAnswer final : public AnswerWriter {
     if (!options_.stream) {
       return;
     }
-    HttpResponse head;
-    head.content_type = "text/event-stream";
-    head.headers.push_back({"Cache-Control", "no-cache"});
-    head.heartbeat = sse_event({{"type", "ping"}});
-    exchange_->begin(std::move(head));
+    exchange_->begin(event_stream_head(sse_event({{"type", "ping"}})));
     begun_ = true;
     write({{"type", "message_start"}, {"message", message(Json(), 0)}});
   }

@@ -15,7 +15,6 @@ namespace mm {
 namespace {
 
 constexpr size_t kMostStops = 16;
-constexpr size_t kMostTools = 128;
 
 ApiError unsupported(const std::string& field, const std::string& message) {
   return {400, "invalid_request_error", message, field, "unsupported"};
@@ -145,12 +144,7 @@ class MessagesReader {
 /// Tools as templates print them: what Anthropic calls input_schema is their parameters.
 Json read_tools(const JsonFields& body) {
   Json tools;
-  const std::vector<JsonView> elements = body.list("tools").value_or(std::vector<JsonView>());
-  if (elements.size() > kMostTools) {
-    throw field_error("tools", fmt::format("tools has {} elements, expected at most {}",
-                                           elements.size(), kMostTools));
-  }
-  for (const JsonView& element : elements) {
+  for (const JsonView& element : read_tool_list(body)) {
     const JsonFields tool(element, fmt::format("tools[{}]", tools.size()));
     if (tool.text("type").value_or("custom") != "custom") {
       tool.refuse("type", "\"custom\": this server runs no tools itself");

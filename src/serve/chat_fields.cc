@@ -120,16 +120,7 @@ class MessageReader {
 /// Bare function objects, their keys in the order given.
 Json read_tools(const JsonFields& body) {
   Json tools;
-  const std::optional<std::vector<JsonView>> elements = body.list("tools");
-  if (!elements || elements->empty()) {
-    return tools;
-  }
-  if (elements->size() > kMostTools) {
-    throw field_error("tools", fmt::format("tools has {} elements, expected at most {}",
-                                           elements->size(), kMostTools));
-  }
-  tools = Json::array();
-  for (const JsonView& element : *elements) {
+  for (const JsonView& element : read_tool_list(body)) {
     const JsonFields function =
         read_function(JsonFields(element, fmt::format("tools[{}]", tools.size())));
     const std::string name = read_tool_name(function);
@@ -218,6 +209,15 @@ ToolCall read_tool_call(const JsonFields& function) {
     function.refuse("arguments", "a string that holds a JSON object");
   }
   return call;
+}
+
+std::vector<JsonView> read_tool_list(const JsonFields& body) {
+  std::vector<JsonView> elements = body.list("tools").value_or(std::vector<JsonView>());
+  if (elements.size() > kMostTools) {
+    throw field_error("tools", fmt::format("tools has {} elements, expected at most {}",
+                                           elements.size(), kMostTools));
+  }
+  return elements;
 }
 
 std::string read_tool_name(const JsonFields& function) {

@@ -24,6 +24,9 @@ struct ChatFields {
 /// out. Throws ApiError 400 that names the field.
 ChatFields read_chat_fields(const JsonFields& body, ToolFormat format);
 
+/// The elements of `tools`, none without the field. Throws ApiError 400 when there are too many.
+std::vector<JsonView> read_tool_list(const JsonFields& body);
+
 /// The `name` of a tool: letters, digits, '_', '-' and '.', which all forms can write. Throws
 /// ApiError 400.
 std::string read_tool_name(const JsonFields& tool);

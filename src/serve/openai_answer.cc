@@ -41,11 +41,7 @@ class OpenAiAnswer final : public AnswerWriter {
     if (!options_.stream) {
       return;
     }
-    HttpResponse head;
-    head.content_type = "text/event-stream";
-    head.headers.push_back({"Cache-Control", "no-cache"});
-    head.heartbeat = ": keep-alive\n\n";
-    exchange_->begin(std::move(head));
+    exchange_->begin(event_stream_head(": keep-alive\n\n"));
     begun_ = true;
     for (size_t i = 0; options_.chat && i < choices_.size(); ++i) {
       write_choice(i, {{"delta", {{"role", "assistant"}, {"content", ""}}},

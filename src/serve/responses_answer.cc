@@ -53,11 +53,7 @@ class ResponsesAnswer final : public AnswerWriter {
     if (!options_.stream) {
       return;
     }
-    HttpResponse head;
-    head.content_type = "text/event-stream";
-    head.headers.push_back({"Cache-Control", "no-cache"});
-    head.heartbeat = ": keep-alive\n\n";
-    exchange_->begin(std::move(head));
+    exchange_->begin(event_stream_head(": keep-alive\n\n"));
     begun_ = true;
     write("response.created", {{"response", response("in_progress")}});
     write("response.in_progress", {{"response", response("in_progress")}});
