@@ -2,46 +2,13 @@
 
 #include <gtest/gtest.h>
 
-#include "serve/api_error.h"
+#include "tests/serve/request_fixture.h"
 
 namespace mm {
 
 namespace {
 
-const char* const kTemplate =
-    "{% for m in messages %}<{{ m['role'] }} {{ m['name'] }}>{{ m['content'] }}\n{% endfor %}"
-    "{% for t in tools or [] %}{{ t | tojson }}{% endfor %}";
-
-struct ResponsesRequestTest : testing::Test {
-  Tokenizer tokenizer = Tokenizer::load(std::string(MM_SOURCE_DIR) + "/models/mini");
-  PromptBuilder prompts{ChatTemplate::parse(kTemplate, "test"), tokenizer};
-  ServedModel model;
-
-  ResponsesRequestTest() {
-    model.name = "m";
-    model.vocab_size = tokenizer.vocab_size();
-    model.tokenizer = &tokenizer;
-    model.prompts = &prompts;
-    model.tool_format = ToolFormat::kM1;
-  }
-  ResponsesRequest read(const std::string& body) const {
-    const JsonDocument document = parse_body(body);
-    return read_responses_request(JsonFields(document.root()), model);
-  }
-  /// What the model reads.
-  std::string prompt(const std::string& body) const {
-    return tokenizer.decode(read(body).job.requests.at(0).prompt, {.skip_special = false});
-  }
-  std::string refused(const std::string& body) const {
-    try {
-      read(body);
-    } catch (const ApiError& error) {
-      EXPECT_EQ(error.status, 400);
-      return error.param;
-    }
-    return "nothing";
-  }
-};
+using ResponsesRequestTest = testing::RequestTest<ResponsesRequest, read_responses_request>;
 
 }  // namespace
 
