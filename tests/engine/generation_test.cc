@@ -230,7 +230,7 @@ constexpr const char* kAnimalSchema = R"({
 TEST(GenerationByGrammar, TheAnswerIsOneOfTheGrammar) {
   const Mini& mini = Mini::get();
   const auto grammar = Grammar::from_json_schema(kAnimalSchema, mini_trie());
-  for (const uint64_t seed : {1, 2, 3, 4}) {
+  for (const uint64_t seed : {1u, 2u, 3u, 4u}) {
     GenerationRequest request = mini.request("Tell me about a dog.", 400);
     request.grammar = grammar;
     request.sampling.temperature = seed == 1 ? 0.0f : 1.5f;

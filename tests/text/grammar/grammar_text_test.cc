@@ -25,7 +25,7 @@ void expect_texts(std::string_view grammar, const std::vector<std::string>& text
 
 void expect_error(std::string_view grammar, const char* message) {
   try {
-    Automaton(parse_grammar_text(grammar), all_bytes());
+    const Automaton automaton(parse_grammar_text(grammar), all_bytes());
     ADD_FAILURE() << "no error: " << grammar;
   } catch (const Error& error) {
     EXPECT_THAT(error.what(), ::testing::HasSubstr(message));

@@ -25,7 +25,7 @@ void expect_values(std::string_view schema, const std::vector<std::string>& valu
 
 void expect_error(std::string_view schema, ErrorKind kind, const char* message) {
   try {
-    Automaton(json_schema_rules(schema), all_bytes());
+    const Automaton automaton(json_schema_rules(schema), all_bytes());
     ADD_FAILURE() << "no error: " << schema;
   } catch (const Error& error) {
     EXPECT_THAT(error.what(), ::testing::HasSubstr(message)) << schema;
