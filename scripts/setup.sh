@@ -31,7 +31,7 @@ fi
 test_packages=(
   libgmock-dev libgtest-dev librapidcheck-dev libvalijson-dev
   clang-format-14 clang-tidy-14
-  openssl python3 python3-jinja2 xz-utils
+  nginx openssl python3 python3-jinja2 xz-utils
 )
 # Other packagings of Node bring npm along, and Debian's would clash with them.
 command -v npm >/dev/null || test_packages+=(npm)
@@ -100,6 +100,11 @@ install_packages() {
     "${as_root[@]}" apt-get update
   quietly build/log/apt-install.log "installing ${#missing[@]} packages" \
     "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install "${options[@]}" "${missing[@]}"
+  # The tests start an nginx of their own; the package's service would take port 80 of this machine.
+  if [[ " ${missing[*]} " == *" nginx "* && -d /run/systemd/system ]]; then
+    quietly build/log/nginx.log "switching nginx's service off" \
+      "${as_root[@]}" systemctl disable --now nginx
+  fi
 }
 
 warn_about_system() {
