@@ -10,6 +10,7 @@
 #include "interrupt.h"
 #include "output.h"
 #include "serve/anthropic_api.h"
+#include "serve/grammar_store.h"
 #include "serve/http_server.h"
 #include "serve/info_api.h"
 #include "serve/openai_api.h"
@@ -59,7 +60,8 @@ struct Loaded {
   explicit Loaded(const Flags& flags, EngineOptions options)
       : session(load_session(flags.model, flags.common.quiet)),
         engine(session.model, options),
-        loop(engine) {
+        loop(engine),
+        grammars(session.tokenizer, session.model.zero_rows) {
     load_prompts();
     const std::filesystem::path folder =
         std::filesystem::weakly_canonical(std::filesystem::path(session.folder));
@@ -78,6 +80,7 @@ struct Loaded {
     served.sampling = session.generation.sampling;
     served.eos_ids = session.eos_ids;
     served.loop = &loop;
+    served.grammars = &grammars;
   }
   void load_prompts() {
     try {
@@ -94,7 +97,8 @@ struct Loaded {
   std::optional<PromptBuilder> prompts;
   Engine engine;
   ServedModel served;
-  EngineLoop loop;  // its thread uses all of the above
+  EngineLoop loop;        // its thread uses all of the above
+  GrammarStore grammars;  // its thread posts to the loop
 };
 
 /// Lets answers end, at most for the time the flag gives; a second Ctrl-C ends the program at once.

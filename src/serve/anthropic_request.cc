@@ -233,7 +233,7 @@ AnthropicRequest read_anthropic_request(const JsonFields& body, const ServedMode
   const ChatFields chat = read_chat(body, model.tool_format);
   GenerationRequest generation = fields.request;
   read_stops(body, generation.stops);
-  generation.shown_ids = find_answer_markers(model, !chat.tools.is_null());
+  generation.shown_ids = find_answer_markers(model, model.tool_format, !chat.tools.is_null());
   generation.prompt = chat_prompts(model).encode(chat.messages, chat.tools);
   AnthropicRequest request;
   request.job.requests.push_back(std::move(generation));

@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "base/log.h"
+#include "serve/grammar_store.h"
 
 namespace mm {
 
@@ -58,9 +59,17 @@ class GenerationJob : public std::enable_shared_from_this<GenerationJob> {
         writer_(std::move(writer)),
         choices_(options_.requests.size()) {}
 
-  void submit(Engine& engine) {
+  void submit(Engine& engine, const CompiledFormat& format) {
+    if (cancelled_) {
+      return;
+    }
+    if (format.error) {
+      fail(*format.error);
+      return;
+    }
     try {
       for (size_t i = 0; i < choices_.size(); ++i) {
+        options_.requests[i].grammar = format.grammar;
         choices_[i].id =
             submit_generation(engine, *model_.tokenizer, options_.requests[i], callbacks(i));
       }
@@ -71,7 +80,9 @@ class GenerationJob : public std::enable_shared_from_this<GenerationJob> {
     }
     writer_->begin();
   }
+  /// Before submit(), too: a client may go while its format is compiled.
   void cancel(Engine& engine) {
+    cancelled_ = true;
     for (const Choice& choice : choices_) {
       if (choice.id && !choice.ended) {
         engine.cancel(*choice.id);
@@ -154,6 +165,7 @@ class GenerationJob : public std::enable_shared_from_this<GenerationJob> {
   std::vector<Choice> choices_;
   size_t ended_ = 0;
   bool failed_ = false;
+  bool cancelled_ = false;
   const Clock::time_point start_ = Clock::now();
 };
 
@@ -163,11 +175,18 @@ void start_generation(const std::shared_ptr<ServerState>& state,
                       const std::shared_ptr<Exchange>& exchange, GenerationJobOptions options,
                       std::unique_ptr<AnswerWriter> writer) {
   const ServedModel& model = state->ready();
+  AnswerFormat format = std::move(options.format);
   const auto job =
       std::make_shared<GenerationJob>(state, model, std::move(options), std::move(writer));
-  model.loop->post([job](Engine& engine) { job->submit(engine); });
-  // After submit() in the engine's inbox, whenever the client goes. Weak: the exchange lives in the
-  // job's writer.
+  const auto submit = [job, loop = model.loop](const CompiledFormat& compiled) {
+    loop->post([job, compiled](Engine& engine) { job->submit(engine, compiled); });
+  };
+  if (format.kind == AnswerFormat::Kind::kAny) {
+    submit({});
+  } else {
+    model.grammars->get(std::move(format), submit);
+  }
+  // Weak: the exchange lives in the job's writer.
   exchange->on_gone([weak = std::weak_ptr(job), loop = model.loop] {
     if (const auto gone = weak.lock()) {
       loop->post([gone](Engine& engine) { gone->cancel(engine); });

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "engine/generation.h"
+#include "serve/answer_format.h"
 #include "serve/api_error.h"
 #include "serve/logprobs.h"
 #include "serve/served_model.h"
@@ -34,13 +35,15 @@ class AnswerWriter {
 };
 
 struct GenerationJobOptions {
-  std::vector<GenerationRequest> requests;  ///< one a choice
+  std::vector<GenerationRequest> requests;  ///< one a choice, without grammars
+  AnswerFormat format;                      ///< of all of them
   int top_logprobs = -1;                    ///< -1: no log-probabilities
   bool progress = false;                    ///< of the first choice's prompt
 };
 
-/// Queues the requests, all or none, and has the answer written; returns at once. A client that
-/// goes ends them. Throws ApiError 429 when the queue is full.
+/// Queues the requests, all or none, and has the answer written; returns at once: a format is
+/// compiled elsewhere, and one that cannot be is told through the writer. A client that goes ends
+/// them. Throws ApiError 429 when the queue is full.
 void start_generation(const std::shared_ptr<ServerState>& state,
                       const std::shared_ptr<Exchange>& exchange, GenerationJobOptions options,
                       std::unique_ptr<AnswerWriter> writer);

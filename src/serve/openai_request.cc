@@ -14,20 +14,6 @@ namespace {
 constexpr int64_t kCompletionTokens = 16;
 constexpr size_t kMostPrompts = 128;
 
-void check_response_format(const JsonFields& body) {
-  const std::optional<JsonView> format = body.find("response_format");
-  if (!format) {
-    return;
-  }
-  const std::string type = JsonFields(*format, "response_format").text("type").value_or("");
-  if (type != "text") {
-    throw ApiError(400, "invalid_request_error",
-                   fmt::format("response_format.type is \"{}\", this server has \"text\" only",
-                               type.substr(0, 40)),
-                   "response_format", "unsupported");
-  }
-}
-
 /// The choices of a list of prompts: each prompt's n, one after the other.
 GenerationJobOptions make_job(const GenerationFields& fields,
                               const std::vector<std::vector<int32_t>>& prompts) {
@@ -87,7 +73,7 @@ OpenAiAnswerOptions make_answer_options(const GenerationFields& fields,
 
 OpenAiRequest read_chat_request(const JsonFields& body, const ServedModel& model) {
   GenerationFields fields = read_generation_fields(body, model);
-  check_response_format(body);
+  AnswerFormat format = read_answer_format(body);
   for (const char* name : {"functions", "audio", "context", "images"}) {
     refuse_unless_empty(body, name);
   }
@@ -97,20 +83,24 @@ OpenAiRequest read_chat_request(const JsonFields& body, const ServedModel& model
     throw field_error("top_logprobs", "top_logprobs is given, but logprobs is not true");
   }
   const ChatFields chat = read_chat_fields(body, model.tool_format);
-  fields.request.shown_ids = find_answer_markers(model, !chat.tools.is_null());
+  const bool has_tools = !chat.tools.is_null();
+  prepare_for_format(format, has_tools, fields.request);
+  const ToolFormat parsed = parsed_format(format, model);
+  fields.request.shown_ids = find_answer_markers(model, parsed, has_tools);
   OpenAiRequest request;
   request.job = make_job(fields, {chat_prompts(model).encode(chat.messages, chat.tools)});
   request.job.top_logprobs = logprobs ? static_cast<int>(top.value_or(0)) : -1;
   request.answer = make_answer_options(fields, request.job, model);
   request.answer.chat = true;
-  request.answer.parser = {
-      .format = model.tool_format, .tools = !chat.tools.is_null(), .most_calls = chat.most_calls};
+  request.answer.parser = {.format = parsed, .tools = has_tools, .most_calls = chat.most_calls};
+  request.job.format = std::move(format);
   return request;
 }
 
 OpenAiRequest read_completion_request(const JsonFields& body, const ServedModel& model) {
   GenerationFields fields = read_generation_fields(body, model);
-  check_response_format(body);
+  AnswerFormat format = read_answer_format(body);
+  prepare_for_format(format, false, fields.request);
   for (const char* name : {"echo", "suffix"}) {
     refuse_unless_empty(body, name);
   }
@@ -123,16 +113,21 @@ OpenAiRequest read_completion_request(const JsonFields& body, const ServedModel&
   OpenAiRequest request;
   request.job = make_job(fields, read_prompts(body, model));
   request.job.top_logprobs = static_cast<int>(body.integer("logprobs", 0, 20).value_or(-1));
+  request.job.format = std::move(format);
   request.answer = make_answer_options(fields, request.job, model);
   return request;
 }
 
-std::vector<int32_t> find_answer_markers(const ServedModel& model, bool tools) {
+ToolFormat parsed_format(const AnswerFormat& format, const ServedModel& model) {
+  return format.kind == AnswerFormat::Kind::kAny ? model.tool_format : ToolFormat::kNone;
+}
+
+std::vector<int32_t> find_answer_markers(const ServedModel& model, ToolFormat format, bool tools) {
   std::vector<std::string> markers;
-  if (model.tool_format == ToolFormat::kM1) {
+  if (format == ToolFormat::kM1) {
     markers = {"<think>", "</think>", "<tool_calls>", "</tool_calls>"};
   } else if (tools) {
-    markers = {calls_marker(model.tool_format)};
+    markers = {calls_marker(format)};
   }
   std::vector<int32_t> ids;
   for (const std::string& marker : markers) {

@@ -20,7 +20,10 @@ struct OpenAiRequest {
 OpenAiRequest read_chat_request(const JsonFields& body, const ServedModel& model);
 OpenAiRequest read_completion_request(const JsonFields& body, const ServedModel& model);
 
+/// How answers are taken apart: those of a format are what they are, whatever stands in them.
+ToolFormat parsed_format(const AnswerFormat& format, const ServedModel& model);
+
 /// Ids of the markers in answers that texts would otherwise leave out (GenerationRequest).
-std::vector<int32_t> find_answer_markers(const ServedModel& model, bool tools);
+std::vector<int32_t> find_answer_markers(const ServedModel& model, ToolFormat format, bool tools);
 
 }  // namespace mm

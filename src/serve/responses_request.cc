@@ -199,15 +199,6 @@ void check_unsupported(const JsonFields& body) {
   if (body.integer("top_logprobs", 0, 20).value_or(0) > 0) {
     throw unsupported("top_logprobs", "top_logprobs is not supported here by this server");
   }
-  const std::optional<JsonView> text = body.find("text");
-  const std::optional<JsonView> format =
-      text ? JsonFields(*text, "text").find("format") : std::nullopt;
-  if (format) {
-    const JsonFields fields(*format, "text.format");
-    if (fields.text("type").value_or("") != "text") {
-      fields.refuse("type", "\"text\": this server has no other");
-    }
-  }
 }
 
 /// What the answer repeats.
@@ -218,16 +209,21 @@ Json make_echo(const JsonFields& body, const ServedModel& model, const Generatio
     return value ? to_json(*value) : Json();
   };
   Json tools = or_null("tools");
-  return {{"model", model.name},
-          {"instructions", or_null("instructions")},
-          {"max_output_tokens", or_null("max_output_tokens")},
-          {"metadata", body.find("metadata") ? or_null("metadata") : Json::object()},
-          {"parallel_tool_calls", chat.most_calls == 0},
-          {"temperature", fields.request.sampling.temperature},
-          {"top_p", fields.request.sampling.top_p},
-          {"tool_choice", body.text("tool_choice").value_or("auto")},
-          {"tools", tools.is_null() ? Json::array() : std::move(tools)},
-          {"user", or_null("user")}};
+  Json echo = {{"model", model.name},
+               {"instructions", or_null("instructions")},
+               {"max_output_tokens", or_null("max_output_tokens")},
+               {"metadata", body.find("metadata") ? or_null("metadata") : Json::object()},
+               {"parallel_tool_calls", chat.most_calls == 0},
+               {"temperature", fields.request.sampling.temperature},
+               {"top_p", fields.request.sampling.top_p},
+               {"tool_choice", body.text("tool_choice").value_or("auto")},
+               {"tools", tools.is_null() ? Json::array() : std::move(tools)},
+               {"user", or_null("user")}};
+  const std::optional<JsonView> text = body.find("text");
+  if (text && JsonFields(*text, "text").find("format")) {
+    echo["text"] = to_json(*text);
+  }
+  return echo;
 }
 
 }  // namespace
@@ -242,6 +238,7 @@ ResponsesRequest read_responses_request(const JsonFields& body, const ServedMode
   GenerationRequest& generation = fields.request;
   generation.max_tokens =
       body.integer("max_output_tokens", 1, kMost).value_or(generation.max_tokens);
+  AnswerFormat format = read_text_format(body);
   ChatFields chat;
   chat.messages = read_input(body, model.tool_format);
   chat.most_calls = body.boolean("parallel_tool_calls").value_or(true) ? 0 : 1;
@@ -256,9 +253,11 @@ ResponsesRequest read_responses_request(const JsonFields& body, const ServedMode
   ResponsesRequest request;
   request.answer.stream = fields.stream;
   request.answer.echo = make_echo(body, model, fields, chat);
-  request.answer.parser = {
-      .format = model.tool_format, .tools = has_tools, .most_calls = chat.most_calls};
-  generation.shown_ids = find_answer_markers(model, has_tools);
+  prepare_for_format(format, has_tools, generation);
+  const ToolFormat parsed = parsed_format(format, model);
+  request.answer.parser = {.format = parsed, .tools = has_tools, .most_calls = chat.most_calls};
+  generation.shown_ids = find_answer_markers(model, parsed, has_tools);
+  request.job.format = std::move(format);
   generation.prompt = chat_prompts(model).encode(chat.messages, chat.tools);
   request.job.requests.push_back(std::move(generation));
   return request;

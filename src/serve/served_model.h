@@ -17,6 +17,8 @@
 
 namespace mm {
 
+class GrammarStore;
+
 /// A loaded model and its engine. All that is pointed to outlives the server.
 struct ServedModel {
   std::string name;     ///< what clients call it
@@ -32,6 +34,7 @@ struct ServedModel {
   SamplingParams sampling;                     ///< defaults of its generation_config.json
   std::vector<int32_t> eos_ids;
   EngineLoop* loop = nullptr;
+  GrammarStore* grammars = nullptr;  ///< of answers that must have a format
 };
 
 /// What all endpoints share, before and after the model is loaded.

@@ -73,6 +73,19 @@ TEST_F(ResponsesRequestTest, ToolChoiceNoneHidesTheTools) {
   EXPECT_FALSE(read(body).answer.parser.tools);
 }
 
+TEST_F(ResponsesRequestTest, AnswersOfAFormatAreNotTakenApart) {
+  const ResponsesRequest free = read(R"({"input": "Hi"})");
+  EXPECT_EQ(free.job.format.kind, AnswerFormat::Kind::kAny);
+  EXPECT_EQ(free.answer.parser.format, ToolFormat::kM1);
+  const ResponsesRequest request =
+      read(R"({"input": "Hi", "text": {"format": {"type": "json_object"}},
+               "tools": [{"type": "function", "name": "f"}], "tool_choice": "none"})");
+  EXPECT_EQ(request.job.format.kind, AnswerFormat::Kind::kJsonObject);
+  EXPECT_EQ(request.answer.parser.format, ToolFormat::kNone);
+  EXPECT_TRUE(request.job.requests.at(0).shown_ids.empty());
+  EXPECT_EQ(request.answer.echo["text"]["format"]["type"], "json_object");
+}
+
 TEST_F(ResponsesRequestTest, WrongFieldsAreNamed) {
   const std::vector<std::pair<std::string, std::string>> cases = {
       {R"({})", "input"},
@@ -98,7 +111,10 @@ TEST_F(ResponsesRequestTest, WrongFieldsAreNamed) {
       {R"({"input": "Hi", "previous_response_id": "resp_1"})", "previous_response_id"},
       {R"({"input": "Hi", "background": true})", "background"},
       {R"({"input": "Hi", "top_logprobs": 1})", "top_logprobs"},
-      {R"({"input": "Hi", "text": {"format": {"type": "json_object"}}})", "text.format.type"},
+      {R"({"input": "Hi", "text": {"format": {"type": "yaml"}}})", "text.format.type"},
+      {R"({"input": "Hi", "tools": [{"type": "function", "name": "f"}],
+           "text": {"format": {"type": "json_schema", "schema": {}}}})",
+       "text.format.schema"},
       {R"({"input": "Hi", "max_output_tokens": 0})", "max_output_tokens"},
       {R"({"input": "Hi", "n": 2})", "n"}};
   for (const auto& [body, field] : cases) {
