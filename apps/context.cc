@@ -2,6 +2,7 @@
 #include "base/error.h"
 #include "context_commands.h"
 #include "context_files.h"
+#include "engine/context_json.h"
 #include "interrupt.h"
 #include "output.h"
 
@@ -14,34 +15,6 @@ struct FileFlags {
   std::string new_name;
   int64_t at = -1;
 };
-
-Json manifest_json(const std::string& name, const ContextManifest& manifest) {
-  const ContextNotes notes = ContextNotes::read(manifest);
-  Json segments = Json::array();
-  for (const SegmentEntry& segment : manifest.segments) {
-    segments.push_back({{"file", segment.file},
-                        {"begin", segment.begin},
-                        {"end", segment.end},
-                        {"has_state", segment.has_state},
-                        {"bytes", segment.bytes},
-                        {"checksum", to_hex(segment.checksum)}});
-  }
-  return {{"name", name},
-          {"tokens", manifest.token_count()},
-          {"bytes", manifest.bytes()},
-          {"complete", notes.pending_tokens == 0},
-          {"raw", notes.raw},
-          {"turn_is_open", notes.turn_is_open},
-          {"model_hash", manifest.binding.model_hash},
-          {"fingerprint", manifest.binding.fingerprint},
-          {"kv_dtype", to_string(manifest.binding.kv_dtype)},
-          {"state_format", to_string(manifest.codec.format)},
-          {"replay_tokens", manifest.codec.replay_tokens},
-          {"backend", manifest.backend},
-          {"checkpoints", manifest.checkpoints()},
-          {"segments", segments},
-          {"metadata", manifest.metadata}};
-}
 
 std::string status_of(const ContextManifest& manifest) {
   const ContextNotes notes = ContextNotes::read(manifest);
@@ -61,7 +34,7 @@ int list(const FileFlags& flags) {
       text += fmt::format("{:<24} damaged: {}\n", entry.name, entry.problem);
       continue;
     }
-    Json item = manifest_json(entry.name, entry.manifest);
+    Json item = context_json(entry.name, entry.manifest);
     item.erase("segments");
     json.push_back(item);
     text += fmt::format("{:<24} {:>12} tokens {:>16} bytes  {}\n", entry.name,
@@ -75,7 +48,7 @@ int list(const FileFlags& flags) {
 int show(const FileFlags& flags) {
   const ContextManifest manifest = open_store(flags.store.folder).show(flags.store.name);
   if (flags.store.common.json) {
-    write_out(manifest_json(flags.store.name, manifest).dump(2) + "\n");
+    write_out(context_json(flags.store.name, manifest).dump(2) + "\n");
     return kDone;
   }
   const std::vector<int64_t> checkpoints = manifest.checkpoints();
@@ -102,31 +75,16 @@ int show(const FileFlags& flags) {
 
 int verify(const FileFlags& flags) {
   const ContextReport report = open_store(flags.store.folder).verify(flags.store.name);
-  Json problems = Json::array();
-  std::string text;
-  if (!report.problem.empty()) {
-    problems.push_back(report.problem);
-    text += report.problem + "\n";
-  }
-  for (const SegmentReport& segment : report.segments) {
-    if (!segment.problem.empty()) {
-      problems.push_back(segment.problem);
-      text += segment.problem + "\n";
-    }
-  }
   if (flags.store.common.json) {
-    write_out(Json{{"name", flags.store.name},
-                   {"ok", report.ok()},
-                   {"tokens", report.token_count},
-                   {"usable_tokens", report.usable_tokens},
-                   {"problems", problems}}
-                  .dump(2) +
-              "\n");
+    write_out(context_report_json(flags.store.name, report).dump(2) + "\n");
   } else if (report.ok()) {
     write_out(fmt::format("{}: sound, {} tokens in {} segments\n", flags.store.name,
                           group_digits(report.token_count), report.segments.size()));
   } else {
-    write_out(fmt::format("{}: damaged\n{}", flags.store.name, text));
+    write_out(fmt::format("{}: damaged\n", flags.store.name));
+    for (const std::string& problem : find_problems(report)) {
+      write_out(problem + "\n");
+    }
     if (report.usable_tokens > 0) {
       write_out(fmt::format("usable up to token {}: minimax context fork {} NEW --at {}\n",
                             group_digits(report.usable_tokens), flags.store.name,
@@ -138,28 +96,14 @@ int verify(const FileFlags& flags) {
 
 int fork(const FileFlags& flags) {
   const ContextStore store = open_store(flags.store.folder);
-  const ContextManifest source = store.show(flags.store.name);
-  const int64_t at = flags.at >= 0 ? flags.at : source.token_count();
-  if (flags.at < 0) {
-    check_complete(flags.store.name, source);
-  }
-  if (at > source.token_count()) {
-    bad_input("context {} has {} tokens and cannot be cut at {}", flags.store.name,
-              source.token_count(), at);
-  }
-  ContextNotes notes = ContextNotes::read(source);
-  notes.pending_tokens = 0;
-  if (at < source.token_count()) {
-    notes.turn_is_open = true;  // it ends inside a text
-  }
-  ContextMetadata metadata = source.metadata;
-  notes.write(metadata);
-  store.fork(flags.store.name, flags.new_name, at, metadata);
+  fork_context(store, flags.store.name, flags.new_name,
+               flags.at >= 0 ? std::optional(flags.at) : std::nullopt);
+  const ContextManifest manifest = store.show(flags.new_name);
   if (flags.store.common.json) {
-    write_out(manifest_json(flags.new_name, store.show(flags.new_name)).dump(2) + "\n");
+    write_out(context_json(flags.new_name, manifest).dump(2) + "\n");
   } else {
-    write_out(fmt::format("{}: the first {} tokens of {}\n", flags.new_name, group_digits(at),
-                          flags.store.name));
+    write_out(fmt::format("{}: the first {} tokens of {}\n", flags.new_name,
+                          group_digits(manifest.token_count()), flags.store.name));
   }
   return kDone;
 }
