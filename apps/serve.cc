@@ -8,8 +8,10 @@
 #include "commands.h"
 #include "engine/engine_loop.h"
 #include "interrupt.h"
+#include "model/model_hash.h"
 #include "output.h"
 #include "serve/anthropic_api.h"
+#include "serve/contexts_api.h"
 #include "serve/grammar_store.h"
 #include "serve/http_server.h"
 #include "serve/info_api.h"
@@ -17,6 +19,7 @@
 #include "serve/router.h"
 #include "serve/tokens_api.h"
 #include "serve/web_page.h"
+#include "serve/work_threads.h"
 #include "session.h"
 
 namespace mm::cli {
@@ -31,6 +34,8 @@ constexpr const char* kExamples =
 
 /// Without -c: room for a long conversation, at a memory that every machine has.
 constexpr int64_t kDefaultContext = 8192;
+/// Opening and checking contexts: one that takes long leaves the other for short ones.
+constexpr int kWorkThreads = 2;
 /// How often the main thread looks for signals.
 constexpr std::chrono::milliseconds kPoll{50};
 
@@ -40,7 +45,7 @@ struct Flags {
   CacheFlags cache;
   HttpServerOptions http;
   AccessOptions access;
-  std::string api_key_file, served_name, max_body = "64M";
+  std::string api_key_file, served_name, context_folder, max_body = "64M";
   int parallel = 8;
   int max_queue = 64;
   double request_timeout = 600;
@@ -79,6 +84,7 @@ struct Loaded {
     served.tool_format = prompts ? find_tool_format(*prompts) : ToolFormat::kNone;
     served.sampling = session.generation.sampling;
     served.eos_ids = session.eos_ids;
+    served.binding = context_binding(engine, hash_model_folder(session.folder));
     served.loop = &loop;
     served.grammars = &grammars;
   }
@@ -146,15 +152,23 @@ int serve(const Flags& given) {
   const InterruptScope scope;
   const auto state = std::make_shared<ServerState>();
   state->max_queue = flags.max_queue;
+  std::optional<ContextStore> contexts;
+  if (!flags.context_folder.empty()) {
+    contexts.emplace(flags.context_folder);
+  }
+  // The model is loaded while the server already tells that it is loading. Declared before all that
+  // answers requests: none may outlive it.
+  std::optional<Loaded> loaded;
+  WorkThreads threads(kWorkThreads);
   Router router(flags.access);
   add_info_routes(router, state);
-  add_openai_routes(router, state);
+  add_openai_routes(router, state, contexts, threads);
+  if (contexts) {
+    add_context_routes(router, state, *contexts, threads);
+  }
   add_anthropic_routes(router, state);
   add_tokens_routes(router, state);
   add_web_routes(router);
-  // The model is loaded while the server already tells that it is loading. Declared before the
-  // server: no request may outlive it.
-  std::optional<Loaded> loaded;
   HttpServer server(
       flags.http,
       [&router](const HttpRequest& request, const std::shared_ptr<Exchange>& exchange) {
@@ -239,6 +253,9 @@ Command make_serve_command(CLI::App& parent) {
                   "What clients call the model (default: its folder's name)")
       ->type_name("NAME");
   add_limit_flags(*app, *flags);
+  app->add_option("--context-dir", flags->context_folder,
+                  "Let clients use and change the durable contexts of this folder (default: none)")
+      ->type_name("DIR");
   add_model_flags(*app, flags->model);
   add_deterministic_flag(*app, flags->model);
   add_cache_flags(*app, flags->cache);

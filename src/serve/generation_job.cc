@@ -4,6 +4,7 @@
 
 #include <chrono>
 #include <optional>
+#include <utility>
 
 #include "base/log.h"
 #include "serve/grammar_store.h"
@@ -68,14 +69,19 @@ class GenerationJob : public std::enable_shared_from_this<GenerationJob> {
       return;
     }
     try {
+      if (options_.prepare) {
+        kept_ = options_.prepare(engine);
+      }
       for (size_t i = 0; i < choices_.size(); ++i) {
         options_.requests[i].grammar = format.grammar;
         choices_[i].id =
             submit_generation(engine, *model_.tokenizer, options_.requests[i], callbacks(i));
+        ++running_;
       }
     } catch (const std::exception& error) {
       fail(to_api_error(error));
       cancel(engine);
+      release_kept();
       return;
     }
     writer_->begin();
@@ -131,6 +137,8 @@ class GenerationJob : public std::enable_shared_from_this<GenerationJob> {
   void on_end(size_t i, const GenerationResult& result) {
     Choice& choice = choices_[i];
     choice.ended = true;
+    --running_;
+    release_kept();
     const size_t tokens = result.ids.size();
     state_->metrics.count_generation(
         result.usage, result.error.empty() ? to_string(result.reason) : "error",
@@ -152,6 +160,12 @@ class GenerationJob : public std::enable_shared_from_this<GenerationJob> {
     }
   }
 
+  /// When nothing runs any more. Between two steps: this is called within one.
+  void release_kept() {
+    if (running_ == 0 && kept_) {
+      model_.loop->post([kept = std::exchange(kept_, nullptr)](Engine&) {});
+    }
+  }
   void fail(const ApiError& error) {
     failed_ = true;
     writer_->fail(error);
@@ -163,6 +177,8 @@ class GenerationJob : public std::enable_shared_from_this<GenerationJob> {
   GenerationJobOptions options_;
   std::unique_ptr<AnswerWriter> writer_;
   std::vector<Choice> choices_;
+  std::shared_ptr<const void> kept_;  // of options_.prepare
+  size_t running_ = 0;
   size_t ended_ = 0;
   bool failed_ = false;
   bool cancelled_ = false;

@@ -1,6 +1,7 @@
 /// The generations of one HTTP request, from queue to end.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -39,6 +40,9 @@ struct GenerationJobOptions {
   AnswerFormat format;                      ///< of all of them
   int top_logprobs = -1;                    ///< -1: no log-probabilities
   bool progress = false;                    ///< of the first choice's prompt
+  /// Called before the requests are queued; what it returns is kept until they have ended. What it
+  /// throws is the answer.
+  std::function<std::shared_ptr<const void>(Engine&)> prepare = {};
 };
 
 /// Queues the requests, all or none, and has the answer written; returns at once: a format is

@@ -1,5 +1,7 @@
 #include "serve/openai_api.h"
 
+#include "serve/api_error.h"
+#include "serve/context_chat.h"
 #include "serve/openai_request.h"
 #include "serve/responses_request.h"
 
@@ -7,24 +9,48 @@ namespace mm {
 
 namespace {
 
-using Reader = OpenAiRequest (*)(const JsonFields& body, const ServedModel& model);
+using ExchangePtr = std::shared_ptr<Exchange>;
+using StatePtr = std::shared_ptr<ServerState>;
 
-void add_route(Router& router, const std::shared_ptr<ServerState>& state, const char* path,
-               Reader read) {
-  router.add(
-      "POST", path,
-      [state, path, read](const HttpRequest& http, const std::shared_ptr<Exchange>& exchange) {
-        const ServedModel& model = state->ready();
-        state->metrics.count_request(path);
-        const JsonDocument document = parse_body(http.body);
-        OpenAiRequest request = read(JsonFields(document.root()), model);
-        start_generation(state, exchange, std::move(request.job),
-                         make_openai_answer(exchange, *model.tokenizer, std::move(request.answer)));
-      });
+void start(const StatePtr& state, const ExchangePtr& exchange, OpenAiRequest request) {
+  const ServedModel& model = state->ready();
+  start_generation(state, exchange, std::move(request.job),
+                   make_openai_answer(exchange, *model.tokenizer, std::move(request.answer)));
 }
 
-void answer_response(const std::shared_ptr<ServerState>& state, const HttpRequest& http,
-                     const std::shared_ptr<Exchange>& exchange) {
+/// A chat that goes on from a context begins with files, and so on a thread that may wait.
+void answer_chat(const StatePtr& state, const std::optional<ContextStore>& contexts,
+                 WorkThreads& threads, const HttpRequest& http, const ExchangePtr& exchange) {
+  const ServedModel& model = state->ready();
+  state->metrics.count_request("/v1/chat/completions");
+  const JsonDocument document = parse_body(http.body);
+  OpenAiRequest request = read_chat_request(JsonFields(document.root()), model);
+  if (request.context.empty()) {
+    start(state, exchange, std::move(request));
+    return;
+  }
+  if (!contexts) {
+    throw field_error("context", "context: this server keeps none (--context-dir)");
+  }
+  threads.post([state, store = *contexts, exchange, request = std::move(request)]() mutable {
+    try {
+      go_on_from_context(store, request.context, request.turns, state->ready(), request.job);
+      start(state, exchange, std::move(request));
+    } catch (const std::exception& error) {
+      exchange->respond(error_response(to_api_error(error)));
+    }
+  });
+}
+
+void answer_completion(const StatePtr& state, const HttpRequest& http,
+                       const ExchangePtr& exchange) {
+  const ServedModel& model = state->ready();
+  state->metrics.count_request("/v1/completions");
+  const JsonDocument document = parse_body(http.body);
+  start(state, exchange, read_completion_request(JsonFields(document.root()), model));
+}
+
+void answer_response(const StatePtr& state, const HttpRequest& http, const ExchangePtr& exchange) {
   const ServedModel& model = state->ready();
   state->metrics.count_request("/v1/responses");
   const JsonDocument document = parse_body(http.body);
@@ -35,13 +61,20 @@ void answer_response(const std::shared_ptr<ServerState>& state, const HttpReques
 
 }  // namespace
 
-void add_openai_routes(Router& router, const std::shared_ptr<ServerState>& state) {
+void add_openai_routes(Router& router, const std::shared_ptr<ServerState>& state,
+                       const std::optional<ContextStore>& contexts, WorkThreads& threads) {
   router.add("POST", "/v1/responses",
-             [state](const HttpRequest& request, const std::shared_ptr<Exchange>& exchange) {
+             [state](const HttpRequest& request, const ExchangePtr& exchange) {
                answer_response(state, request, exchange);
              });
-  add_route(router, state, "/v1/chat/completions", read_chat_request);
-  add_route(router, state, "/v1/completions", read_completion_request);
+  router.add("POST", "/v1/chat/completions",
+             [state, contexts, &threads](const HttpRequest& request, const ExchangePtr& exchange) {
+               answer_chat(state, contexts, threads, request, exchange);
+             });
+  router.add("POST", "/v1/completions",
+             [state](const HttpRequest& request, const ExchangePtr& exchange) {
+               answer_completion(state, request, exchange);
+             });
 }
 
 }  // namespace mm

@@ -69,12 +69,31 @@ OpenAiAnswerOptions make_answer_options(const GenerationFields& fields,
   return options;
 }
 
+/// What goes on from a context: its beginning has been said.
+void check_turns(const ChatFields& chat) {
+  for (size_t i = 0; i < chat.messages.size(); ++i) {
+    const char* expected = i % 2 == 0 ? "user" : "assistant";
+    if (chat.messages[i].role != expected) {
+      const std::string field = fmt::format("messages[{}].role", i);
+      throw field_error(field, fmt::format("{} is \"{}\", expected \"{}\": after a context, user "
+                                           "and assistant take turns",
+                                           field, chat.messages[i].role, expected));
+    }
+  }
+  if (chat.messages.size() % 2 == 0) {
+    throw field_error("messages", "messages ends with an answer, expected a user's message");
+  }
+  if (!chat.tools.is_null()) {
+    throw field_error("tools", "tools cannot be added to a context that has begun");
+  }
+}
+
 }  // namespace
 
 OpenAiRequest read_chat_request(const JsonFields& body, const ServedModel& model) {
   GenerationFields fields = read_generation_fields(body, model);
   AnswerFormat format = read_answer_format(body);
-  for (const char* name : {"functions", "audio", "context", "images"}) {
+  for (const char* name : {"functions", "audio", "images"}) {
     refuse_unless_empty(body, name);
   }
   const bool logprobs = body.boolean("logprobs").value_or(false);
@@ -88,7 +107,14 @@ OpenAiRequest read_chat_request(const JsonFields& body, const ServedModel& model
   const ToolFormat parsed = parsed_format(format, model);
   fields.request.shown_ids = find_answer_markers(model, parsed, has_tools);
   OpenAiRequest request;
-  request.job = make_job(fields, {chat_prompts(model).encode(chat.messages, chat.tools)});
+  request.context = body.text("context").value_or("");
+  if (request.context.empty()) {
+    request.job = make_job(fields, {chat_prompts(model).encode(chat.messages, chat.tools)});
+  } else {
+    check_turns(chat);
+    request.turns = chat.messages;
+    request.job = make_job(fields, {{}});
+  }
   request.job.top_logprobs = logprobs ? static_cast<int>(top.value_or(0)) : -1;
   request.answer = make_answer_options(fields, request.job, model);
   request.answer.chat = true;
@@ -101,7 +127,7 @@ OpenAiRequest read_completion_request(const JsonFields& body, const ServedModel&
   GenerationFields fields = read_generation_fields(body, model);
   AnswerFormat format = read_answer_format(body);
   prepare_for_format(format, false, fields.request);
-  for (const char* name : {"echo", "suffix"}) {
+  for (const char* name : {"echo", "suffix", "context"}) {
     refuse_unless_empty(body, name);
   }
   if (body.integer("best_of", 1, 128).value_or(fields.choices) != fields.choices) {

@@ -2,8 +2,10 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 #include <vector>
 
+#include "engine/prompt.h"
 #include "serve/generation_job.h"
 #include "serve/json_fields.h"
 #include "serve/openai_answer.h"
@@ -12,6 +14,8 @@
 namespace mm {
 
 struct OpenAiRequest {
+  std::string context;             ///< a durable context that the chat goes on from; empty: none
+  std::vector<ChatMessage> turns;  ///< of such a chat, whose requests have no prompt yet
   GenerationJobOptions job;
   OpenAiAnswerOptions answer;
 };

@@ -193,7 +193,8 @@ bool read_tool_choice(const JsonFields& body) {
 }
 
 void check_unsupported(const JsonFields& body) {
-  for (const char* name : {"previous_response_id", "conversation", "prompt", "background"}) {
+  for (const char* name :
+       {"previous_response_id", "conversation", "prompt", "background", "context"}) {
     refuse_unless_empty(body, name);
   }
   if (body.integer("top_logprobs", 0, 20).value_or(0) > 0) {

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "engine/durable_context.h"
 #include "engine/engine_loop.h"
 #include "engine/generation_config.h"
 #include "engine/prompt.h"
@@ -33,6 +34,7 @@ struct ServedModel {
   ToolFormat tool_format = ToolFormat::kNone;  ///< of that template
   SamplingParams sampling;                     ///< defaults of its generation_config.json
   std::vector<int32_t> eos_ids;
+  ContextBinding binding;  ///< of the durable contexts that it can go on from
   EngineLoop* loop = nullptr;
   GrammarStore* grammars = nullptr;  ///< of answers that must have a format
 };

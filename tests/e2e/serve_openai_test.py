@@ -179,6 +179,8 @@ class OpenAi(unittest.TestCase):
              "response_format.type"),
             (TEXT, {}, "prompt"), (TEXT, {"prompt": 5}, "prompt"), (TEXT, {"prompt": []}, "prompt"),
             (TEXT, {"prompt": [10 ** 9]}, "prompt"), (TEXT, {"prompt": "a", "echo": True}, "echo"),
+            (CHAT, {"messages": STORY, "context": "book"}, "context"),
+            (TEXT, {"prompt": "a", "context": "book"}, "context"),
             ("/v1/responses", {}, "input"),
             ("/v1/responses", {"input": "a", "previous_response_id": "b"}, "previous_response_id"),
             ("/tokenize", {}, "content"), ("/detokenize", {"tokens": [-1]}, "tokens"),
