@@ -4,6 +4,7 @@
 #include <thread>
 
 #include "base/error.h"
+#include "base/json_value.h"
 #include "base/log.h"
 #include "commands.h"
 #include "engine/engine_loop.h"
@@ -48,6 +49,7 @@ struct Flags {
   std::string api_key_file, served_name, context_folder, max_body = "64M";
   int parallel = 8;
   int max_queue = 64;
+  bool log_prompts = false;
   double request_timeout = 600;
   double drain_timeout = 60;
 };
@@ -106,6 +108,14 @@ struct Loaded {
   EngineLoop loop;        // its thread uses all of the above
   GrammarStore grammars;  // its thread posts to the loop
 };
+
+/// What a client asked, on one line whatever its bytes are.
+void log_body(const HttpRequest& request) {
+  if (!request.body.empty()) {
+    log_info("prompt id={} body={}", request.id,
+             Json(request.body).dump(-1, ' ', false, Json::error_handler_t::replace));
+  }
+}
 
 /// Lets answers end, at most for the time the flag gives; a second Ctrl-C ends the program at once.
 void drain(HttpServer& server, ServerState& state, double seconds) {
@@ -171,7 +181,10 @@ int serve(const Flags& given) {
   add_web_routes(router);
   HttpServer server(
       flags.http,
-      [&router](const HttpRequest& request, const std::shared_ptr<Exchange>& exchange) {
+      [&](const HttpRequest& request, const std::shared_ptr<Exchange>& exchange) {
+        if (flags.log_prompts) {
+          log_body(request);
+        }
         router.handle(request, exchange);
       },
       [&router](const HttpRequest& request) { return router.admit(request); });
@@ -256,6 +269,8 @@ Command make_serve_command(CLI::App& parent) {
   app->add_option("--context-dir", flags->context_folder,
                   "Let clients use and change the durable contexts of this folder (default: none)")
       ->type_name("DIR");
+  app->add_flag("--log-prompts", flags->log_prompts,
+                "Also log the bodies of requests, and with them what users wrote");
   add_model_flags(*app, flags->model);
   add_deterministic_flag(*app, flags->model);
   add_cache_flags(*app, flags->cache);

@@ -1,5 +1,6 @@
 """minimax serve over HTTP, as clients meet it."""
 
+import json
 import socket
 import ssl
 import subprocess
@@ -72,6 +73,19 @@ class Manners(ProgramTest):
         self.assertEqual(code, 0)
         self.assertNotIn("key-of", log)
         self.assertIn("status=401", log)
+
+    def test_prompts_are_logged_only_when_asked(self):
+        body = '{"content": "a secret\\nthought"}\n\xff\x00'
+        for flags in [[], ["--log-prompts"]]:
+            server = Server(*flags)
+            self.addCleanup(server.stop)
+            identity = server.request("POST", "/tokenize", body.encode("latin1"))[1]["X-Request-Id"]
+            log = server.stop()[1]
+            self.assertEqual("secret" in log, bool(flags), log)
+            if flags:
+                (line,) = [line for line in log.splitlines() if f"prompt id={identity} " in line]
+                logged = json.loads(line.split(" body=", 1)[1])
+                self.assertEqual(logged, body.replace("\xff", "\ufffd"))
 
     def test_a_unix_socket(self):
         path = self.folder / "socket"
