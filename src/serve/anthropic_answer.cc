@@ -43,7 +43,11 @@ class AnthropicAnswer final : public AnswerWriter {
     }
     close_block();
     write({{"type", "message_delta"},
-           {"delta", {{"stop_reason", stop_reason()}, {"stop_sequence", stop_sequence()}}},
+           {"delta",
+            {{"stop_reason", stop_reason()},
+             {"stop_sequence", stop_sequence()},
+             {"stop_details", nullptr},
+             {"container", nullptr}}},
            {"usage", usage(static_cast<int64_t>(result_.ids.size()))}});
     write({{"type", "message_stop"}});
     exchange_->finish();
@@ -79,7 +83,9 @@ class AnthropicAnswer final : public AnswerWriter {
     if (open_ != type) {
       close_block();
       Json block = {{"type", type}, {type, ""}};
-      if (!is_text) {
+      if (is_text) {
+        block["citations"] = nullptr;
+      } else {
         block["signature"] = "";
       }
       open_block(std::move(block), type);
@@ -98,6 +104,7 @@ class AnthropicAnswer final : public AnswerWriter {
     Json block = {{"type", "tool_use"},
                   {"id", make_answer_id("toolu_")},
                   {"name", call.name},
+                  {"caller", {{"type", "direct"}}},
                   {"input", Json::object()}};
     if (!options_.stream) {
       block["input"] = Json::parse(call.arguments);
@@ -131,6 +138,10 @@ class AnthropicAnswer final : public AnswerWriter {
   }
 
   Json message(Json reason, int64_t generated) const {
+    Json counts = usage(generated);
+    for (const char* absent : {"cache_creation", "inference_geo", "service_tier", "speed"}) {
+      counts[absent] = nullptr;
+    }
     return {{"id", id_},
             {"type", "message"},
             {"role", "assistant"},
@@ -138,7 +149,10 @@ class AnthropicAnswer final : public AnswerWriter {
             {"content", content_},
             {"stop_reason", std::move(reason)},
             {"stop_sequence", stop_sequence()},
-            {"usage", usage(generated)}};
+            {"stop_details", nullptr},
+            {"container", nullptr},
+            {"diagnostics", nullptr},
+            {"usage", std::move(counts)}};
   }
 
   const char* stop_reason() const {
@@ -159,7 +173,9 @@ class AnthropicAnswer final : public AnswerWriter {
     return {{"input_tokens", options_.prompt_tokens - cached},
             {"cache_creation_input_tokens", 0},
             {"cache_read_input_tokens", cached},
-            {"output_tokens", generated}};
+            {"output_tokens", generated},
+            {"output_tokens_details", nullptr},
+            {"server_tool_use", nullptr}};
   }
 
   std::shared_ptr<Exchange> exchange_;

@@ -82,7 +82,8 @@ Json error_json(const ApiError& error) {
 
 Json anthropic_error_json(const ApiError& error) {
   return {{"type", "error"},
-          {"error", {{"type", anthropic_type(error.status)}, {"message", error.message}}}};
+          {"error", {{"type", anthropic_type(error.status)}, {"message", error.message}}},
+          {"request_id", nullptr}};  // X-Request-Id has it
 }
 
 HttpResponse error_response(const ApiError& error) {

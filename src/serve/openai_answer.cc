@@ -184,6 +184,7 @@ class OpenAiAnswer final : public AnswerWriter {
     }
     Json message = {{"role", "assistant"}};
     message["content"] = choice.text.empty() && !choice.calls.empty() ? Json() : Json(choice.text);
+    message["refusal"] = nullptr;  // the API has it always
     if (!choice.reasoning.empty()) {
       message["reasoning_content"] = choice.reasoning;
     }
@@ -225,7 +226,7 @@ class OpenAiAnswer final : public AnswerWriter {
       }
       content.push_back(std::move(json));
     }
-    return {{"content", std::move(content)}};
+    return {{"content", std::move(content)}, {"refusal", nullptr}};
   }
   Json completion_logprobs(Choice& choice, const std::vector<TokenLogprobs>& tokens) const {
     Json json = {{"tokens", Json::array()},

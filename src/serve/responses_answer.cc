@@ -96,7 +96,9 @@ class ResponsesAnswer final : public AnswerWriter {
       exchange_->respond(error_response(error));
       return;
     }
-    error_ = {{"code", error.code}, {"message", error.message}};
+    // The API lists the codes that may stand here: of ours only what is the server's fault gets
+    // here.
+    error_ = {{"code", "server_error"}, {"message", error.message}};
     write("response.failed", {{"response", response("failed")}});
     finish_stream();
   }
@@ -203,6 +205,7 @@ class ResponsesAnswer final : public AnswerWriter {
                  {"object", "response"},
                  {"created_at", created_},
                  {"status", status},
+                 {"access_programs", nullptr},
                  {"background", false},
                  {"error", error_},
                  {"incomplete_details", incomplete_},
@@ -223,6 +226,7 @@ class ResponsesAnswer final : public AnswerWriter {
     return {{"input_tokens", result_.usage.prompt_tokens},
             {"input_tokens_details",
              {{"cached_tokens", result_.usage.cached_tokens},
+              {"cache_write_tokens", 0},  // counted where writing costs extra: not here
               {"replayed_tokens", result_.usage.replayed_tokens}}},
             {"output_tokens", generated},
             {"output_tokens_details", {{"reasoning_tokens", thoughts}}},

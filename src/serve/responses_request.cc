@@ -202,6 +202,21 @@ void check_unsupported(const JsonFields& body) {
   }
 }
 
+/// The request's tools with what the API has in each, given or not.
+Json echo_tools(const JsonFields& body) {
+  Json tools = Json::array();
+  for (const JsonView& element : read_tool_list(body)) {
+    Json tool = to_json(element);
+    for (const char* name : {"parameters", "strict"}) {
+      if (!tool.contains(name)) {
+        tool[name] = nullptr;
+      }
+    }
+    tools.push_back(std::move(tool));
+  }
+  return tools;
+}
+
 /// What the answer repeats.
 Json make_echo(const JsonFields& body, const ServedModel& model, const GenerationFields& fields,
                const ChatFields& chat) {
@@ -209,7 +224,6 @@ Json make_echo(const JsonFields& body, const ServedModel& model, const Generatio
     const std::optional<JsonView> value = body.find(name);
     return value ? to_json(*value) : Json();
   };
-  Json tools = or_null("tools");
   Json echo = {{"model", model.name},
                {"instructions", or_null("instructions")},
                {"max_output_tokens", or_null("max_output_tokens")},
@@ -218,7 +232,7 @@ Json make_echo(const JsonFields& body, const ServedModel& model, const Generatio
                {"temperature", fields.request.sampling.temperature},
                {"top_p", fields.request.sampling.top_p},
                {"tool_choice", body.text("tool_choice").value_or("auto")},
-               {"tools", tools.is_null() ? Json::array() : std::move(tools)},
+               {"tools", echo_tools(body)},
                {"user", or_null("user")}};
   const std::optional<JsonView> text = body.find("text");
   if (text && JsonFields(*text, "text").find("format")) {

@@ -22,8 +22,8 @@ class Anthropic(unittest.TestCase):
     def test_a_message_says_what_a_chat_says(self):
         message = self.post("/v1/messages", **ASK)
         chat = self.post("/v1/chat/completions", **ASK)
-        self.assertEqual(message["content"],
-                         [{"type": "text", "text": chat["choices"][0]["message"]["content"]}])
+        text = chat["choices"][0]["message"]["content"]
+        self.assertEqual(message["content"], [{"type": "text", "text": text, "citations": None}])
         self.assertEqual(message["stop_reason"], "max_tokens")
         usage = message["usage"]
         self.assertEqual(usage["input_tokens"] + usage["cache_read_input_tokens"],

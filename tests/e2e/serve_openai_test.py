@@ -40,7 +40,8 @@ class OpenAi(unittest.TestCase):
         expected = run("run", "-p", STORY[0]["content"], "--temp", "0", "-n", "24", "--json")
         result = json.loads(expected.stdout)
         choice = answer["choices"][0]
-        self.assertEqual(choice["message"], {"role": "assistant", "content": result["text"]})
+        self.assertEqual(choice["message"],
+                         {"role": "assistant", "content": result["text"], "refusal": None})
         self.assertEqual(choice["finish_reason"], "length")
         self.assertEqual(answer["object"], "chat.completion")
         self.assertEqual(answer["usage"]["prompt_tokens"], result["prompt_tokens"])

@@ -68,6 +68,7 @@ TEST(AnthropicAnswer, GivesTheBlocksOfAWholeAnswer) {
   EXPECT_EQ(json["content"][1]["text"], "I look.");
   EXPECT_EQ(json["content"][2]["name"], "f");
   EXPECT_EQ(json["content"][2]["input"], Json({{"a", 1}}));
+  EXPECT_EQ(json["content"][2]["caller"], Json({{"type", "direct"}}));
   EXPECT_EQ(json["stop_reason"], "tool_use");
   EXPECT_EQ(json["usage"]["input_tokens"], 6);
   EXPECT_EQ(json["usage"]["cache_read_input_tokens"], 4);
@@ -105,6 +106,34 @@ TEST(AnthropicAnswer, StreamsTheSameBlocks) {
   EXPECT_EQ(texts, (std::vector<std::string>{"Hm.", "I look.", "{\"a\":1}"}));
   EXPECT_EQ(events[events.size() - 2]["delta"]["stop_reason"], "tool_use");
   EXPECT_EQ(events[events.size() - 2]["usage"]["output_tokens"], 3);
+}
+
+// Clients' types count on fields that this server has nothing to say of.
+TEST(AnthropicAnswer, HasTheFieldsThatAreNull) {
+  const Message whole(false);
+  whole.write("Hi", result_of(FinishReason::kStop));
+  const Message stream(true);
+  stream.write("Hi", result_of(FinishReason::kStop));
+  const std::vector<Json> events = stream.events();
+  const Json message = Json::parse(whole.exchange->body);
+  for (const Json& json : {message, events.front()["message"]}) {
+    for (const char* name : {"stop_details", "container", "diagnostics"}) {
+      EXPECT_TRUE(json.at(name).is_null());
+    }
+    for (const char* name : {"cache_creation", "inference_geo", "output_tokens_details",
+                             "server_tool_use", "service_tier", "speed"}) {
+      EXPECT_TRUE(json["usage"].at(name).is_null());
+    }
+  }
+  EXPECT_TRUE(message["content"][0].at("citations").is_null());
+  EXPECT_TRUE(events[1]["content_block"].at("citations").is_null());
+  const Json& delta = events[events.size() - 2];
+  for (const char* name : {"stop_details", "container"}) {
+    EXPECT_TRUE(delta["delta"].at(name).is_null());
+  }
+  for (const char* name : {"output_tokens_details", "server_tool_use"}) {
+    EXPECT_TRUE(delta["usage"].at(name).is_null());
+  }
 }
 
 TEST(AnthropicAnswer, SaysWhyItEnded) {

@@ -42,7 +42,8 @@ TEST(ApiError, HasOpenAIsForm) {
 TEST(ApiError, HasAnthropicsFormOnItsPaths) {
   const ApiError error = field_error("top_p", "top_p is 2");
   const char* const expected =
-      R"({"type":"error","error":{"type":"invalid_request_error","message":"top_p is 2"}})";
+      R"({"type":"error","error":{"type":"invalid_request_error","message":"top_p is 2"},)"
+      R"("request_id":null})";
   EXPECT_EQ(error_response(error, "/v1/messages").body, expected);
   EXPECT_EQ(error_response(error, "/v1/messages/count_tokens").body, expected);
   EXPECT_EQ(error_response(error, "/v1/models").body, error_response(error).body);

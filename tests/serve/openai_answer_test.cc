@@ -82,6 +82,7 @@ TEST(OpenAiAnswer, GivesThoughtsTextAndCallsOfAWholeAnswer) {
   EXPECT_EQ(choice["finish_reason"], "tool_calls");
   EXPECT_EQ(choice["message"]["reasoning_content"], "Hm.");
   EXPECT_EQ(choice["message"]["content"], "I look.");
+  EXPECT_TRUE(choice["message"].at("refusal").is_null());
   const Json& calls = choice["message"]["tool_calls"];
   ASSERT_EQ(calls.size(), 2U);
   EXPECT_EQ(calls[0]["type"], "function");

@@ -83,6 +83,7 @@ TEST(ResponsesAnswer, GivesTheItemsOfAWholeAnswer) {
   EXPECT_EQ(json["object"], "response");
   EXPECT_EQ(json["status"], "completed");
   EXPECT_EQ(json["model"], "m");
+  EXPECT_TRUE(json.at("access_programs").is_null());
   const Json& output = json["output"];
   ASSERT_EQ(output.size(), 3U);
   EXPECT_EQ(output[0]["type"], "reasoning");
@@ -100,6 +101,7 @@ TEST(ResponsesAnswer, GivesTheItemsOfAWholeAnswer) {
   const Json& usage = json["usage"];
   EXPECT_EQ(usage["input_tokens"], 10);
   EXPECT_EQ(usage["input_tokens_details"]["cached_tokens"], 4);
+  EXPECT_EQ(usage["input_tokens_details"]["cache_write_tokens"], 0);
   EXPECT_EQ(usage["output_tokens"], 3);
   EXPECT_EQ(usage["output_tokens_details"]["reasoning_tokens"], tokenizer().encode("Hm.").size());
   EXPECT_EQ(usage["total_tokens"], 13);
@@ -187,7 +189,7 @@ TEST(ResponsesAnswer, FailsInItsOwnForm) {
   const Json last = stream.events().back();
   EXPECT_EQ(last["type"], "response.failed");
   EXPECT_EQ(last["response"]["status"], "failed");
-  EXPECT_EQ(last["response"]["error"]["code"], "internal_error");
+  EXPECT_EQ(last["response"]["error"]["code"], "server_error");
 }
 
 }  // namespace mm

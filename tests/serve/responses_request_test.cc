@@ -63,7 +63,8 @@ TEST_F(ResponsesRequestTest, ReadsHowToGenerate) {
   EXPECT_EQ(echo["metadata"], Json({{"k", "v"}}));
   EXPECT_EQ(echo["instructions"], nullptr);
   EXPECT_EQ(echo["parallel_tool_calls"], false);
-  EXPECT_EQ(echo["tools"][0]["name"], "f");
+  EXPECT_EQ(echo["tools"], Json::parse(R"([{"type": "function", "name": "f",
+                                            "parameters": null, "strict": null}])"));
 }
 
 TEST_F(ResponsesRequestTest, ToolChoiceNoneHidesTheTools) {
