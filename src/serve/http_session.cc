@@ -137,6 +137,7 @@ class Session : public std::enable_shared_from_this<Session> {
       return;
     }
     parser_.emplace();
+    request_ = {};
     parser_->header_limit(static_cast<uint32_t>(shared_->options.max_header_bytes));
     parser_->body_limit(static_cast<uint64_t>(shared_->options.max_body_bytes));
     deadline_ = Clock::now() + shared_->options.idle_timeout;
@@ -148,7 +149,9 @@ class Session : public std::enable_shared_from_this<Session> {
 
   void on_head(error_code error) {
     idle_ = false;
-    if (error) {
+    // A head that announces too long a body is a head: what it asks for says how to refuse it.
+    const bool is_too_long = error == beast::http::error::body_limit;
+    if (error && !is_too_long) {
       on_read_error(error);
       return;
     }
@@ -165,6 +168,10 @@ class Session : public std::enable_shared_from_this<Session> {
         exchange_->respond(std::move(*refusal));
         return;
       }
+    }
+    if (is_too_long) {
+      refuse_body();
+      return;
     }
     if (!beast::iequals(parser_->get()[beast::http::field::expect], "100-continue")) {
       read_body();
@@ -199,10 +206,7 @@ class Session : public std::enable_shared_from_this<Session> {
     }
     const HttpServerOptions& options = shared_->options;
     if (error == HttpError::body_limit) {
-      refuse_with(413,
-                  fmt::format("the body is over the limit of {} bytes (--max-body)",
-                              options.max_body_bytes),
-                  "body_too_large");
+      refuse_body();
     } else if (error == HttpError::header_limit || error == HttpError::buffer_overflow) {
       refuse_with(
           431, fmt::format("the headers are over the limit of {} bytes", options.max_header_bytes),
@@ -216,10 +220,24 @@ class Session : public std::enable_shared_from_this<Session> {
     }
   }
 
-  /// Answers a request that could not be read, and closes.
+  /// Answers a request whose head was read, and closes.
+  void refuse_body() {
+    open_exchange(false);
+    exchange_->respond(
+        error_response({413, "invalid_request_error",
+                        fmt::format("the body is over the limit of {} bytes (--max-body)",
+                                    shared_->options.max_body_bytes),
+                        "", "body_too_large"},
+                       request_.path));
+  }
+
+  /// Answers what could not be read as a request, or not in time, and closes.
   void refuse_with(int status, const std::string& message, const std::string& code) {
-    const HttpResponse response =
-        error_response({status, "invalid_request_error", message, "", code});
+    HttpResponse response =
+        error_response({status, "invalid_request_error", message, "", code}, request_.path);
+    if (!request_.id.empty()) {
+      response.headers.push_back({"X-Request-Id", request_.id});
+    }
     outgoing_ = format_head(response, static_cast<int64_t>(response.body.size()), false, false) +
                 response.body;
     asio::async_write(channel_, asio::buffer(outgoing_),
@@ -261,12 +279,12 @@ class Session : public std::enable_shared_from_this<Session> {
 
   void handle() {
     open_exchange(parser_->get().keep_alive() && !shared_->draining);
-    HttpRequest request = std::move(request_);
+    HttpRequest request = request_;
     request.body = std::move(parser_->get().body());
     try {
       shared_->handler(request, exchange_);
     } catch (const std::exception& error) {
-      exchange_->respond(error_response(to_api_error(error)));
+      exchange_->respond(error_response(to_api_error(error), request.path));
     }
   }
 
@@ -387,7 +405,7 @@ class Session : public std::enable_shared_from_this<Session> {
   asio::steady_timer timer_;
   beast::flat_buffer buffer_;
   std::optional<Parser> parser_;
-  HttpRequest request_;  // that is being read
+  HttpRequest request_;  // that is being read or answered, without its body
   std::shared_ptr<SessionExchange> exchange_;
   std::string outgoing_;
   std::array<char, 4096> trash_{};

@@ -49,6 +49,7 @@ TEST(ApiError, HasAnthropicsFormOnItsPaths) {
   EXPECT_EQ(error_response(error, "/v1/models").body, error_response(error).body);
   EXPECT_EQ(anthropic_error_json({401, "x", "m"})["error"]["type"], "authentication_error");
   EXPECT_EQ(anthropic_error_json({503, "x", "m"})["error"]["type"], "overloaded_error");
+  EXPECT_EQ(anthropic_error_json({504, "x", "m"})["error"]["type"], "timeout_error");
   EXPECT_EQ(anthropic_error_json({500, "x", "m"})["error"]["type"], "api_error");
 }
 

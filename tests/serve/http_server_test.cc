@@ -140,6 +140,25 @@ TEST(HttpServer, RefusesWhatIsTooLargeOrNotHttp) {
   EXPECT_THAT(answer("GET /%zz HTTP/1.1\r\nHost: x\r\n\r\n"), StartsWith("HTTP/1.1 400 "));
 }
 
+// Where the head was read: in the form of the path, with the id that the log has.
+TEST(HttpServer, RefusesLongBodiesInTheFormOfTheirPath) {
+  HttpServerOptions small = options();
+  small.max_body_bytes = 10;
+  HttpServer server(small, echo);
+  for (const char* rest : {"Content-Length: 11\r\n\r\nelevenbytes",
+                           "Transfer-Encoding: chunked\r\n\r\nb\r\nelevenbytes\r\n0\r\n\r\n"}) {
+    for (const auto& [path, type] : {std::pair{"/v1/messages", "request_too_large"},
+                                     std::pair{"/v1/responses", "invalid_request_error"}}) {
+      const Client client(server.port());
+      client.send("POST " + std::string(path) + " HTTP/1.1\r\nHost: x\r\n" + rest);
+      const std::string answer = client.receive("");
+      EXPECT_THAT(answer, StartsWith("HTTP/1.1 413 "));
+      EXPECT_THAT(answer, HasSubstr("X-Request-Id: "));
+      EXPECT_THAT(answer, HasSubstr("\"type\":\"" + std::string(type) + "\""));
+    }
+  }
+}
+
 TEST(HttpServer, SaysContinueToThoseWhoAsk) {
   HttpServer server(options(), echo);
   const Client client(server.port());
@@ -294,8 +313,11 @@ TEST(HttpServer, AnAnswerThatTakesTooLongBecomes504) {
     exchange->on_gone([&] { gone.set_value(); });
   });
   const Client client(server.port());
-  client.send("GET / HTTP/1.1\r\nHost: x\r\n\r\n");
-  EXPECT_THAT(client.receive(""), StartsWith("HTTP/1.1 504 "));
+  client.send("GET /v1/messages HTTP/1.1\r\nHost: x\r\n\r\n");
+  const std::string answer = client.receive("");
+  EXPECT_THAT(answer, StartsWith("HTTP/1.1 504 "));
+  EXPECT_THAT(answer, HasSubstr("X-Request-Id: "));
+  EXPECT_THAT(answer, HasSubstr("\"type\":\"timeout_error\""));
   gone.get_future().wait();
 }
 
