@@ -6,22 +6,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-skip() {
-  echo "web tests skipped: $1" >&2
-  [ -z "${CI:-}" ] || exit 1
-  exit 77
-}
-
-# One at a time: both kinds of tests may be started at once.
-install_libraries() {
-  exec 9>node_modules.lock
-  flock 9
-  if [ ! node_modules/.package-lock.json -nt package-lock.json ]; then
-    npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
-    touch node_modules/.package-lock.json
-  fi
-  flock -u 9
-}
+source ../scripts/npm.sh
 
 test_units() {
   npm run --silent check
@@ -39,12 +24,12 @@ test_units() {
 command -v npm >/dev/null || skip "npm is not installed"
 case ${1:-} in
   unit)
-    install_libraries
+    install_packages .
     test_units
     ;;
   browser)
     [ -x "${CHROMIUM:-/usr/bin/chromium}" ] || skip "${CHROMIUM:-/usr/bin/chromium} is not installed"
-    install_libraries
+    install_packages .
     npm run --silent test:browser
     ;;
   *)
