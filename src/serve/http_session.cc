@@ -1,7 +1,6 @@
 #include "serve/http_session.h"
 
 #include <fmt/format.h>
-#include <poll.h>
 
 #include <array>
 #include <boost/beast/core/flat_buffer.hpp>
@@ -13,6 +12,7 @@
 
 #include "base/error.h"
 #include "serve/api_error.h"
+#include "serve/http_channel.h"
 #include "serve/session_exchange.h"
 
 namespace mm {
@@ -23,60 +23,6 @@ namespace asio = boost::asio;
 namespace beast = boost::beast;
 using boost::system::error_code;
 using Clock = std::chrono::steady_clock;
-
-/// A socket with or without TLS, chosen when it is made: one type for everything above.
-class Channel {
- public:
-  using executor_type = HttpSocket::executor_type;  // NOLINT(readability-identifier-naming): asio's
-
-  Channel(HttpSocket socket, asio::ssl::context* tls) : socket_(std::move(socket)) {
-    if (tls != nullptr) {
-      tls_.emplace(socket_, *tls);
-    }
-  }
-  executor_type get_executor() { return socket_.get_executor(); }
-  bool has_tls() const { return tls_.has_value(); }
-
-  template <typename Buffers, typename Handler>
-  void async_read_some(const Buffers& buffers, Handler&& handler) {
-    if (tls_) {
-      tls_->async_read_some(buffers, std::forward<Handler>(handler));
-    } else {
-      socket_.async_read_some(buffers, std::forward<Handler>(handler));
-    }
-  }
-  template <typename Buffers, typename Handler>
-  void async_write_some(const Buffers& buffers, Handler&& handler) {
-    if (tls_) {
-      tls_->async_write_some(buffers, std::forward<Handler>(handler));
-    } else {
-      socket_.async_write_some(buffers, std::forward<Handler>(handler));
-    }
-  }
-  template <typename Handler>
-  void async_handshake(Handler&& handler) {
-    tls_->async_handshake(asio::ssl::stream_base::server, std::forward<Handler>(handler));
-  }
-  /// Whether the other side has closed or the connection is broken; unread bytes do not hide it.
-  bool peer_has_gone() {
-    pollfd query{socket_.native_handle(), POLLRDHUP, 0};
-    return poll(&query, 1, 0) > 0 && (query.revents & (POLLRDHUP | POLLHUP | POLLERR)) != 0;
-  }
-  /// Sends what is queued and says that no more will come.
-  void shut_down() {
-    error_code ignored;
-    socket_.shutdown(asio::socket_base::shutdown_send, ignored);
-  }
-  void close() {
-    error_code ignored;
-    socket_.close(ignored);
-  }
-  bool is_open() const { return socket_.is_open(); }
-
- private:
-  HttpSocket socket_;
-  std::optional<asio::ssl::stream<HttpSocket&>> tls_;
-};
 
 /// 64 random bits in hexadecimal: unique enough to find a request in a log.
 std::string make_request_id() {
@@ -113,13 +59,14 @@ class Session : public std::enable_shared_from_this<Session> {
       read_head();
       return;
     }
-    channel_.async_handshake([self = shared_from_this()](error_code error) {
-      if (error) {
-        self->close("tls");
-      } else {
-        self->read_head();
-      }
-    });
+    channel_.async_handshake(asio::ssl::stream_base::server,
+                             [self = shared_from_this()](error_code error) {
+                               if (error) {
+                                 self->close("tls");
+                               } else {
+                                 self->read_head();
+                               }
+                             });
   }
   /// Over the limit of connections: says so and closes.
   void refuse() {
@@ -401,7 +348,7 @@ class Session : public std::enable_shared_from_this<Session> {
 
   std::shared_ptr<HttpSessionContext> shared_;
   HttpStrand strand_;
-  Channel channel_;
+  HttpChannel channel_;
   asio::steady_timer timer_;
   beast::flat_buffer buffer_;
   std::optional<Parser> parser_;

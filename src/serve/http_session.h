@@ -7,11 +7,11 @@
 #include <boost/asio/ssl.hpp>
 #include <memory>
 
+#include "serve/http_channel.h"
 #include "serve/http_server.h"
 
 namespace mm {
 
-using HttpSocket = boost::asio::generic::stream_protocol::socket;
 using HttpStrand = boost::asio::strand<boost::asio::io_context::executor_type>;
 
 /// How often a connection looks whether its time is up or its client has gone.
