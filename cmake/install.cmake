@@ -22,7 +22,7 @@ foreach(module ${modules})
 endforeach()
 install(DIRECTORY ${CMAKE_SOURCE_DIR}/src/ DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/minimax
   COMPONENT library FILES_MATCHING PATTERN "*.h" PATTERN "reference" EXCLUDE PATTERN "cuda" EXCLUDE
-  PATTERN "serve" EXCLUDE)
+  PATTERN "serve" EXCLUDE PATTERN "load" EXCLUDE)
 install(EXPORT minimax-targets NAMESPACE minimax:: DESTINATION ${package_dir} COMPONENT library)
 configure_package_config_file(${CMAKE_SOURCE_DIR}/cmake/minimax-config.cmake.in
   ${CMAKE_BINARY_DIR}/minimax-config.cmake INSTALL_DESTINATION ${package_dir})
