@@ -23,6 +23,7 @@ Command make_tokenize_command(CLI::App& parent);
 Command make_detokenize_command(CLI::App& parent);
 Command make_quantize_command(CLI::App& parent);
 Command make_bench_command(CLI::App& parent);
+Command make_bench_serve_command(CLI::App& parent);
 Command make_completions_command(CLI::App& parent);
 /// `minimax context ACTION`: one command an action.
 std::vector<Command> make_context_commands(CLI::App& parent);

@@ -58,10 +58,10 @@ int run_command(const Command& command) {
 
 std::vector<Command> make_commands(CLI::App& app) {
   std::vector<Command> commands = {
-      make_run_command(app),         make_chat_command(app),     make_serve_command(app),
-      make_info_command(app),        make_logits_command(app),   make_tokenize_command(app),
-      make_detokenize_command(app),  make_quantize_command(app), make_bench_command(app),
-      make_completions_command(app),
+      make_run_command(app),         make_chat_command(app),        make_serve_command(app),
+      make_info_command(app),        make_logits_command(app),      make_tokenize_command(app),
+      make_detokenize_command(app),  make_quantize_command(app),    make_bench_command(app),
+      make_bench_serve_command(app), make_completions_command(app),
   };
   for (const Command& command : make_context_commands(app)) {
     commands.push_back(command);

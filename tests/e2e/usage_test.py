@@ -7,7 +7,7 @@ import unittest
 from program import MINI, PROGRAM, ProgramTest, TINY, environment, run
 
 COMMANDS = ["run", "chat", "info", "logits", "tokenize", "detokenize", "quantize", "bench",
-            "completions"]
+            "bench-serve", "completions"]
 
 
 class Help(ProgramTest):
@@ -58,6 +58,9 @@ class WrongUsage(ProgramTest):
             ["logits", "--ids", "x.json"],
             ["quantize", "only-one"],
             ["completions", "csh"],
+            ["bench-serve", "--request-rate", "0"],
+            ["bench-serve", "--request-rate", "4x"],
+            ["bench-serve", "--endpoint", "embeddings"],
         ]:
             with self.subTest(arguments):
                 self.fail_with(2, *arguments)
