@@ -184,12 +184,12 @@ void ContextStore::fork(std::string_view name, std::string_view new_name,
                         std::optional<int64_t> token_count,
                         const std::optional<ContextMetadata>& metadata) const {
   const ContextManifest source = show(name);
-  ContextWriter writer = create(
-      new_name, {source.binding, source.backend, source.codec, metadata.value_or(source.metadata)});
+  ContextWriter writer = create(new_name, {source.binding, source.backend, source.codec, {}});
   const std::string from = folder(name);
   const std::string to = folder(new_name);
   const int64_t count = token_count.value_or(source.token_count());
   writer.keep_prefix(from, source, count);
+  writer.set_metadata(metadata.value_or(source.metadata));
   for (const SegmentEntry& segment : source.segments) {
     if (segment.end <= count)
       share_file(from + "/" + segment.file, to + "/" + segment.file, segment.checksum);
