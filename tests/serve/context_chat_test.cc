@@ -48,21 +48,27 @@ struct ContextChatTest : ContextStoreFixture {
 
 TEST_F(ContextChatTest, GoesOnWhereTheConversationStands) {
   create("open", {});
-  create("closed", {.turn_is_open = false});
+  ContextNotes closed;
+  closed.turn_is_open = false;
+  create("closed", closed);
   const std::vector<ChatMessage> turns = {{"user", "a"}, {"assistant", "b"}, {"user", "c"}};
   EXPECT_EQ(added("open", turns), "\n\na\n<assistant>b\n<user>c\n<assistant>");
   EXPECT_EQ(added("closed", turns), "\n<user>a\n<assistant>b\n<user>c\n<assistant>");
 }
 
 TEST_F(ContextChatTest, RawContextsTakeOneTextAsItIs) {
-  create("raw", {.raw = true});
+  ContextNotes raw;
+  raw.raw = true;
+  create("raw", raw);
   EXPECT_EQ(added("raw", {{"user", "as it is"}}), "as it is");
   EXPECT_THROW(added("raw", {{"user", "a"}, {"assistant", "b"}, {"user", "c"}}), ApiError);
 }
 
 TEST_F(ContextChatTest, SaysWhyAContextCannotBeUsed) {
   create("a", {});
-  create("half", {.pending_tokens = 1000});
+  ContextNotes half;
+  half.pending_tokens = 1000;
+  create("half", half);
   const std::vector<ChatMessage> turns = {{"user", "a"}};
   const auto open = [&](const char* name) {
     return [&, name] { go_on_from_context(store_, name, turns, model, job); };
