@@ -39,19 +39,17 @@ GrammarStore::~GrammarStore() {
 }
 
 void GrammarStore::get(AnswerFormat format, Callback callback) {
+  std::unique_lock lock(mutex_);
   CompiledFormat known;
-  {
-    const std::lock_guard lock(mutex_);
-    known.grammar = find_locked({format.kind, format.text});
-    if (known.grammar == nullptr) {
-      wishes_.push_back({std::move(format), std::move(callback)});
-    }
-  }
-  if (known.grammar == nullptr) {
-    changed_.notify_all();
-  } else {
+  known.grammar = find_locked({format.kind, format.text});
+  if (known.grammar != nullptr) {
+    lock.unlock();
     callback(known);
+    return;
   }
+  wishes_.push_back({std::move(format), std::move(callback)});
+  lock.unlock();
+  changed_.notify_all();
 }
 
 size_t GrammarStore::size() const {
