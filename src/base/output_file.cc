@@ -11,6 +11,18 @@
 
 namespace mm {
 
+namespace {
+
+/// Throws what a failed write means.
+[[noreturn]] void raise_write_error(int error, const std::string& message) {
+  std::string text = fmt::format("{}: {}", message, std::strerror(error));
+  if (error == ENOSPC || error == EDQUOT || error == EFBIG)
+    throw DiskFull(std::move(text));
+  throw Error(ErrorKind::kIo, std::move(text));
+}
+
+}  // namespace
+
 void sync_folder(const std::string& folder) {
   const int descriptor = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (descriptor < 0)
@@ -23,9 +35,10 @@ OutputFile::OutputFile(const std::string& path) : path_(path) {
   for (int attempt = 0; descriptor_ < 0; ++attempt) {
     temporary_ = fmt::format("{}.{}-{}.partial", path, ::getpid(), attempt);
     descriptor_ = ::open(temporary_.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+    if (descriptor_ < 0 && (errno == ENOENT || errno == ENOTDIR))
+      raise(ErrorKind::kNotFound, "{}: cannot create: {}", path, std::strerror(errno));
     if (descriptor_ < 0 && errno != EEXIST)
-      raise(errno == ENOENT || errno == ENOTDIR ? ErrorKind::kNotFound : ErrorKind::kIo,
-            "{}: cannot create: {}", path, std::strerror(errno));
+      raise_write_error(errno, fmt::format("{}: cannot create", path));
   }
 }
 
@@ -43,8 +56,8 @@ void OutputFile::write_at(int64_t offset, std::span<const std::byte> bytes) {
     if (written < 0 && errno == EINTR)
       continue;
     if (written <= 0)
-      raise(ErrorKind::kIo, "{}: cannot write {} bytes at {}: {}", path_, bytes.size(), offset,
-            std::strerror(written < 0 ? errno : ENOSPC));
+      raise_write_error(written < 0 ? errno : ENOSPC, fmt::format("{}: cannot write {} bytes at {}",
+                                                                  path_, bytes.size(), offset));
     bytes = bytes.subspan(static_cast<size_t>(written));
     offset += written;
   }
@@ -53,9 +66,9 @@ void OutputFile::write_at(int64_t offset, std::span<const std::byte> bytes) {
 void OutputFile::finish() {
   MM_CHECK(descriptor_ >= 0, "{} is finished", path_);
   if (::fsync(descriptor_) != 0)
-    raise(ErrorKind::kIo, "{}: cannot flush: {}", path_, std::strerror(errno));
+    raise_write_error(errno, fmt::format("{}: cannot flush", path_));
   if (::rename(temporary_.c_str(), path_.c_str()) != 0)
-    raise(ErrorKind::kIo, "{}: cannot rename {}: {}", path_, temporary_, std::strerror(errno));
+    raise_write_error(errno, fmt::format("{}: cannot rename {}", path_, temporary_));
   ::close(descriptor_);
   descriptor_ = -1;
   // A rename survives a power cut only once its folder is on the device too.

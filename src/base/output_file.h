@@ -6,11 +6,21 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
+
+#include "base/error.h"
 
 namespace mm {
 
+/// kIo because nothing more can be written: the disk is full, or a quota or a limit on file sizes
+/// is reached. For callers who can say what to do about that.
+class DiskFull : public Error {
+ public:
+  explicit DiskFull(std::string message) : Error(ErrorKind::kIo, std::move(message)) {}
+};
+
 /// Writes to a temporary file beside `path`; finish() makes it durable and renames it over `path`.
-/// Destroyed before finish(), it leaves nothing behind. Throws kIo (a full disk among others),
+/// Destroyed before finish(), it leaves nothing behind. Throws kIo (DiskFull where that is why),
 /// kNotFound if the folder does not exist.
 class OutputFile {
  public:

@@ -70,8 +70,9 @@ ContextLock::ContextLock(const std::string& folder, const std::string& name) {
     const int error = errno;
     if (error != EWOULDBLOCK)
       raise(ErrorKind::kIo, "{}: cannot lock: {}", path, std::strerror(error));
-    bad_input("context {} is being written by {}; wait for it to end, or stop it", name,
-              holder(lock.value));
+    throw ContextConflict(
+        fmt::format("context {} is being written by {}; wait for it to end, or stop it", name,
+                    holder(lock.value)));
   }
   if (!is_still_at(lock.value, path))
     raise(ErrorKind::kNotFound, "context {} was removed by another process; try again", name);

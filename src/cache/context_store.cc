@@ -147,7 +147,8 @@ ContextWriter ContextStore::create(std::string_view name, const NewContext& cont
   const std::string folder = this->folder(name);
   const auto refuse_existing = [&] {
     if (exists(name))
-      bad_input("context {} exists; append to it, remove it, or choose another name", name);
+      throw ContextConflict(
+          fmt::format("context {} exists; append to it, remove it, or choose another name", name));
   };
   refuse_existing();  // before a folder is made or a lock is taken
   make_folder(root_, folder);

@@ -72,11 +72,11 @@ class ContextStore {
   /// Throws kBadInput or kUnsupported if the manifest cannot be read.
   ContextManifest show(std::string_view name) const;
 
-  /// Starts an empty context; it exists from its first commit() on. Throws kBadInput if it exists
-  /// or is being written.
+  /// Starts an empty context; it exists from its first commit() on. Throws ContextConflict if it
+  /// exists or is being written.
   ContextWriter create(std::string_view name, const NewContext& context) const;
-  /// Opens for appending or truncating. Throws kBadInput if the context is being written or has
-  /// another binding; otherwise like show().
+  /// Opens for appending or truncating. Throws ContextConflict if the context is being
+  /// written, kBadInput if it has another binding; otherwise like show().
   ContextWriter open_writer(std::string_view name, const ContextBinding& binding) const;
   ContextReader open_reader(std::string_view name, const ContextBinding& binding,
                             ContextReadOptions options = {}) const;
@@ -84,13 +84,13 @@ class ContextStore {
   /// Makes `new_name` from the first `token_count` tokens of `name`, by default all, with its
   /// metadata unless others are given. Whole segments
   /// are shared (hard links) or, across file systems, copied; one that reaches over the cut is
-  /// written anew up to its last whole block. Throws kBadInput if `name` is shorter, or if
-  /// `new_name` exists.
+  /// written anew up to its last whole block. Throws kBadInput if `name` is shorter,
+  /// ContextConflict if `new_name` exists.
   void fork(std::string_view name, std::string_view new_name,
             std::optional<int64_t> token_count = {},
             const std::optional<ContextMetadata>& metadata = {}) const;
 
-  /// Removes a context at once and whole. Throws kBadInput while it is being written.
+  /// Removes a context at once and whole. Throws ContextConflict while it is being written.
   void remove(std::string_view name) const;
 
   /// Reads everything and says what is damaged. Damage is no exception here.

@@ -84,7 +84,7 @@ TEST_F(OutputFileTest, FullDiskIsReportedAndLeavesNothing) {
     OutputFile file((folder_ / "a").string());
     file.write_at(0, bytes(std::string(5000, 'x')));
     file.finish();
-  } catch (const Error& error) {
+  } catch (const DiskFull& error) {
     EXPECT_EQ(error.kind(), ErrorKind::kIo);
     message = error.what();
   }
