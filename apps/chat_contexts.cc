@@ -49,7 +49,8 @@ AppendResult ChatContexts::save(const std::string& name, const std::vector<int32
     }
   }
   notes.turn_is_open = false;
-  return write_context(engine_, writer, stored ? &*stored : nullptr, ids, notes, options);
+  return append_to_context(engine_, writer, stored ? &*stored : nullptr, ids,
+                           with_notes(options, writer, ids, notes));
 }
 
 LoadedChat ChatContexts::load(const std::string& name) {

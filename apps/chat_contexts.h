@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "engine/durable_context.h"
+#include "engine/context_append.h"
 #include "engine/turn_frame.h"
 #include "session.h"
 

@@ -1,9 +1,9 @@
 /// minimax context create and append: files become a durable context, resumably.
 #include <chrono>
 
-#include "base/error.h"
 #include "context_commands.h"
 #include "context_files.h"
+#include "engine/context_plan.h"
 #include "interrupt.h"
 #include "output.h"
 #include "progress.h"
@@ -50,15 +50,9 @@ struct Written {
   ContextManifest manifest;
 };
 
-/// Computes and writes `tokens`, which begin with what the context holds.
-Written write_tokens(const ContextModel& model, const WriteFlags& flags, Engine& engine,
-                     ContextWriter& writer, const std::vector<int32_t>& tokens) {
-  ContextNotes notes = ContextNotes::read(writer.manifest());
-  notes.raw = !model.frame.has_value();
-  std::optional<ContextReader> stored;
-  if (writer.token_count() > 0) {
-    stored.emplace(
-        open_store(flags.store.folder).open_reader(flags.store.name, writer.manifest().binding));
+Written write_planned(const WriteFlags& flags, Engine& engine, PlannedWrite& plan) {
+  if (plan.is_done) {
+    return {AppendResult{true, {}, 0, 0}, plan.writer.manifest()};
   }
   Progress progress(progress_style(flags.store.common.quiet), "prefill", "tokens");
   AppendOptions options;
@@ -67,8 +61,9 @@ Written write_tokens(const ContextModel& model, const WriteFlags& flags, Engine&
   options.cancelled = interrupted;
   Written written;
   written.result =
-      write_context(engine, writer, stored ? &*stored : nullptr, tokens, notes, options);
-  written.manifest = writer.manifest();
+      append_to_context(engine, plan.writer, plan.reader(), plan.tokens,
+                        with_notes(std::move(options), plan.writer, plan.tokens, plan.notes));
+  written.manifest = plan.writer.manifest();
   return written;
 }
 
@@ -114,32 +109,16 @@ int create(const WriteFlags& flags) {
   const std::vector<int32_t> tokens = model.encode(model.frame ? model.frame->before + text : text);
   Engine engine(model.session.model, context_engine_options(flags.model, flags.cache,
                                                             static_cast<int64_t>(tokens.size())));
-  const ContextBinding binding = context_binding(engine, model.model_hash);
-  if (store.exists(flags.store.name)) {
-    ContextWriter writer = store.open_writer(flags.store.name, binding);
-    const ContextNotes notes = ContextNotes::read(writer.manifest());
-    if (notes.pending_tokens == 0 &&
-        store.open_reader(flags.store.name, binding).tokens() == tokens) {
-      // An earlier run did all of it.
-      return show_written(flags, {AppendResult{true, {}, 0, 0}, writer.manifest()});
-    }
-    if (notes.pending_tokens == 0 || notes.pending_begin != 0 ||
-        notes.pending_hash != hash_tokens(tokens)) {
-      bad_input(
-          "context {} exists already, with other content; append to it, remove it with "
-          "`minimax context rm {}`, or choose another name",
-          flags.store.name, flags.store.name);
-    }
-    return show_written(flags, write_tokens(model, flags, engine, writer, tokens));
-  }
   StateFormat format = StateFormat::kF32;
   parse_state_format(flags.state_format, &format);
-  ContextWriter writer = store.create(
-      flags.store.name, {.binding = binding,
-                         .backend = engine.backend_name(),
-                         .codec = make_state_codec(model.session.model, format, flags.drop_heads),
-                         .metadata = {{"model", model.session.folder}}});
-  return show_written(flags, write_tokens(model, flags, engine, writer, tokens));
+  PlannedWrite plan =
+      plan_create(store, flags.store.name,
+                  {.binding = context_binding(engine, model.model_hash),
+                   .backend = engine.backend_name(),
+                   .codec = make_state_codec(model.session.model, format, flags.drop_heads),
+                   .metadata = {{"model", model.session.folder}}},
+                  tokens, flags.raw);
+  return show_written(flags, write_planned(flags, engine, plan));
 }
 
 int append(const WriteFlags& flags) {
@@ -150,24 +129,16 @@ int append(const WriteFlags& flags) {
   const ContextManifest manifest = store.show(flags.store.name);
   const ContextNotes notes = ContextNotes::read(manifest);
   const ContextModel model(flags.model, notes.raw, flags.store.common.quiet);
-  const bool open = notes.raw || notes.turn_is_open;
-  std::vector<int32_t> added = model.encode(open ? text : model.frame->between + text);
+  const std::vector<int32_t> added =
+      model.encode(appended_text(notes, model.frame ? &*model.frame : nullptr, text));
   Engine engine(model.session.model,
                 context_engine_options(flags.model, flags.cache,
                                        std::max(manifest.token_count(), notes.pending_tokens) +
                                            static_cast<int64_t>(added.size())));
-  const ContextBinding binding = context_binding(engine, model.model_hash);
-  ContextWriter writer = store.open_writer(flags.store.name, binding);
-  const ContextReader reader = store.open_reader(flags.store.name, binding);
-  std::vector<int32_t> tokens = reader.tokens();
-  if (notes.pending_tokens > 0) {
-    tokens.resize(static_cast<size_t>(std::min(notes.pending_begin, reader.token_count())));
-  }
-  tokens.insert(tokens.end(), added.begin(), added.end());
-  if (notes.pending_tokens > 0 && notes.pending_hash != hash_tokens(tokens)) {
-    check_complete(flags.store.name, manifest);
-  }
-  return show_written(flags, write_tokens(model, flags, engine, writer, tokens));
+  PlannedWrite plan = plan_append(
+      store, flags.store.name,
+      store.open_writer(flags.store.name, context_binding(engine, model.model_hash)), added);
+  return show_written(flags, write_planned(flags, engine, plan));
 }
 
 void add_write_flags(CLI::App& app, WriteFlags& flags) {

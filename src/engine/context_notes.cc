@@ -64,9 +64,8 @@ std::string hash_tokens(const std::vector<int32_t>& ids) {
   return to_hex(hash128(std::as_bytes(std::span(ids))));
 }
 
-AppendResult write_context(Engine& engine, ContextWriter& writer, const ContextReader* stored,
-                           const std::vector<int32_t>& tokens, ContextNotes notes,
-                           AppendOptions options) {
+AppendOptions with_notes(AppendOptions options, const ContextWriter& writer,
+                         const std::vector<int32_t>& tokens, ContextNotes notes) {
   if (notes.pending_tokens == 0) {
     notes.pending_begin = writer.token_count();
   }
@@ -74,12 +73,11 @@ AppendResult write_context(Engine& engine, ContextWriter& writer, const ContextR
   notes.pending_hash = hash_tokens(tokens);
   ContextMetadata metadata = writer.manifest().metadata;
   notes.write(metadata);
-  writer.set_metadata(metadata);
-  writer.commit();
+  options.first_metadata = metadata;
   notes.pending_tokens = 0;
   notes.write(metadata);
   options.final_metadata = std::move(metadata);
-  return append_to_context(engine, writer, stored, tokens, options);
+  return options;
 }
 
 void fork_context(const ContextStore& store, const std::string& name, const std::string& new_name,

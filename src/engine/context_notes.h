@@ -7,7 +7,7 @@
 #include <string_view>
 #include <vector>
 
-#include "engine/durable_context.h"
+#include "engine/context_append.h"
 
 namespace mm {
 
@@ -31,11 +31,11 @@ void check_complete(const std::string& name, const ContextManifest& manifest);
 /// Hash of token ids, for ContextNotes.
 std::string hash_tokens(const std::vector<int32_t>& ids);
 
-/// append_to_context() with notes that say what is coming before it comes, so that the same append
-/// can go on after a crash. `notes`: those of the finished context.
-AppendResult write_context(Engine& engine, ContextWriter& writer, const ContextReader* stored,
-                           const std::vector<int32_t>& tokens, ContextNotes notes,
-                           AppendOptions options);
+/// Options of the append that makes `tokens` the content of the context that `writer` writes: notes
+/// that say what is coming before it comes, so that the same append can go on after a crash.
+/// `notes`: those of the finished context.
+AppendOptions with_notes(AppendOptions options, const ContextWriter& writer,
+                         const std::vector<int32_t>& tokens, ContextNotes notes);
 
 /// Makes `new_name` from the first `token_count` tokens of `name`, by default all. Where it is cut,
 /// it ends within a user's turn. Throws kBadInput if `name` is shorter or, uncut, incomplete, and

@@ -1,12 +1,8 @@
-/// Durable contexts on an engine: what the files of cache/context_store hold, computed and gone on
-/// from.
+/// Durable contexts on an engine: what they are bound to, and going on from them.
 #pragma once
 
 #include <cstdint>
-#include <functional>
-#include <span>
 #include <string>
-#include <vector>
 
 #include "cache/context_store.h"
 #include "engine/engine.h"
@@ -43,28 +39,5 @@ class LoadedContext {
   double seconds_ = 0;
   uint64_t pin_ = 0;
 };
-
-struct AppendOptions {
-  int64_t segment_tokens = 0;  ///< a checkpoint and a commit each time; 0: the engine's interval
-  std::function<void(int64_t done, int64_t total)> progress;  ///< tokens of the whole context
-  std::function<bool()> cancelled;                            ///< asked between steps
-  ContextMetadata final_metadata;  ///< committed together with the last token
-};
-
-struct AppendResult {
-  bool finished = false;  ///< false: cancelled; what was committed stays
-  Usage usage;
-  double seconds = 0;        ///< in all
-  double write_seconds = 0;  ///< of them on the disk
-};
-
-/// Makes `tokens` the content of a context whose first writer.token_count() tokens they repeat:
-/// computes what is missing and commits segment by segment, so that a crash loses at most one. If
-/// it was cut and has no state where its stored part ends, that is computed and stored first, so
-/// that nobody need replay it again; `tokens` may be those it has already. `stored` is what the
-/// context holds already; null for a new one. Throws kBadInput if `tokens` do not begin with the
-/// stored ones, what Engine::submit and ContextWriter throw.
-AppendResult append_to_context(Engine& engine, ContextWriter& writer, const ContextReader* stored,
-                               std::span<const int32_t> tokens, const AppendOptions& options);
 
 }  // namespace mm

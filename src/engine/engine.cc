@@ -35,7 +35,6 @@ struct Active {
   std::optional<Sampler> sampler;
   std::vector<uint64_t> allowed;  // by the mask, if there is one; 64 ids a word
   int64_t generated = 0;
-  int64_t next_snapshot = 0;  // position; 0: none
   bool cancelled = false;
 
   int32_t draw(std::span<const float> logits) {
@@ -216,9 +215,10 @@ struct Engine::Impl {
             "--ctx-size or --memory, or ask for fewer",
             prompt, std::max<int64_t>(request.max_tokens, 0), cache_plan.context_tokens);
     }
-    if (request.snapshot_every < 0 || request.snapshot_every % kBlockTokens != 0) {
-      bad_input("snapshots every {} tokens, expected a multiple of {}", request.snapshot_every,
-                kBlockTokens);
+    for (const int64_t at : {request.snapshot_every, request.snapshot_at}) {
+      if (at < 0 || at % kBlockTokens != 0) {
+        bad_input("a snapshot at {} tokens, expected a multiple of {}", at, kBlockTokens);
+      }
     }
   }
 
@@ -238,6 +238,7 @@ struct Engine::Impl {
         cuts.push_back(at);
       }
       cuts.push_back(prompt / kBlockTokens * kBlockTokens);
+      cuts.push_back(std::min(request.snapshot_at, cuts.back()));
     }
     std::sort(cuts.begin(), cuts.end());
     cuts.erase(std::unique(cuts.begin(), cuts.end()), cuts.end());
@@ -262,7 +263,6 @@ struct Engine::Impl {
     sequence.may_reuse = options.reuse && request.may_reuse;
     sequence.cuts = make_cuts(request);
     sequence.known = request.known_tokens;
-    entry->next_snapshot = request.snapshot_every;
     entry->request = std::move(request);
     scheduler.add(sequence);
     by_sequence[&sequence] = entry.get();
@@ -382,15 +382,18 @@ struct Engine::Impl {
     return {logits.ptr<float>() + n * width, width};
   }
 
-  void take_snapshot(Active& entry, int64_t before) {
+  /// A step ends at each place where one is wanted: those are cuts. What follows the computing does
+  /// not know where it began, so an ingest that goes on cuts its segments where the first one did.
+  void take_snapshot(const Active& entry, int64_t before) {
+    const EngineRequest& request = entry.request;
     const Sequence& s = entry.sequence;
     const int64_t at = s.position / kBlockTokens * kBlockTokens;
     const int64_t last = s.prompt_tokens / kBlockTokens * kBlockTokens;
-    const bool due = entry.next_snapshot > 0 && at > before / kBlockTokens * kBlockTokens &&
-                     (at >= entry.next_snapshot || at == last) && at <= last;
-    if (due) {
-      entry.next_snapshot = (at / entry.request.snapshot_every + 1) * entry.request.snapshot_every;
-      entry.request.on_snapshot(LiveSnapshot(host_cache, s));
+    if (request.snapshot_every == 0 || at <= before || at > last) {
+      return;
+    }
+    if (at % request.snapshot_every == 0 || at == request.snapshot_at || at == last) {
+      request.on_snapshot(LiveSnapshot(host_cache, s));
     }
   }
 

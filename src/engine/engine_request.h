@@ -77,9 +77,11 @@ struct EngineRequest {
   /// Positions in the prompt where others may branch off (the end of a system prompt): a checkpoint
   /// is kept at the last multiple of 64 before each.
   std::vector<int64_t> branch_points = {};
-  /// Called with the cache each time this many more tokens of the prompt are done (a multiple of
-  /// 64; 0: never), and at the prompt's last multiple of 64. What it throws ends the request.
+  /// Called with the cache at each multiple of this many tokens of the prompt (a multiple of 64; 0:
+  /// never) that is computed, and at the prompt's last multiple of 64. What it throws ends the
+  /// request.
   int64_t snapshot_every = 0;
+  int64_t snapshot_at = 0;  ///< and at this multiple of 64, if it is computed; 0: at none
   std::function<void(const Snapshot&)> on_snapshot = {};
   EventSink on_event = {};
 };

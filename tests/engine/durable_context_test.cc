@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "engine/context_append.h"
 #include "tests/engine/golden.h"
 
 namespace mm {

@@ -14,7 +14,7 @@
 
 #include "base/error.h"
 #include "base/rng.h"
-#include "engine/durable_context.h"
+#include "engine/context_append.h"
 #include "engine/runner.h"
 #include "engine/sampler.h"
 #include "model/weights.h"

@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "base/error.h"
-#include "engine/durable_context.h"
+#include "engine/context_append.h"
 #include "engine/engine_loop.h"
 #include "engine/perplexity.h"
 #include "engine/runner.h"
