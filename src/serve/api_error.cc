@@ -2,6 +2,8 @@
 
 #include "base/error.h"
 #include "base/log.h"
+#include "base/output_file.h"
+#include "engine/durable_context.h"
 
 namespace mm {
 
@@ -66,6 +68,16 @@ ApiError field_error(const std::string& param, const std::string& message) {
 ApiError to_api_error(const std::exception& error) {
   if (const auto* api_error = dynamic_cast<const ApiError*>(&error)) {
     return *api_error;
+  }
+  if (dynamic_cast<const ContextConflict*>(&error) != nullptr) {
+    return {409, "invalid_request_error", error.what(), "", "conflict"};
+  }
+  if (dynamic_cast<const DiskFull*>(&error) != nullptr) {
+    log_line(LogLevel::kError, error.what());  // with paths, which are the server's own matter
+    return {507, "server_error",
+            "the server's disk is full; what was written before stays, and with more room the same "
+            "request goes on from there",
+            "", "disk_full"};
   }
   if (const auto* ours = dynamic_cast<const Error*>(&error)) {
     return from_error(*ours);

@@ -32,7 +32,8 @@ struct ApiError : std::exception {
 /// 400 that names a field.
 ApiError field_error(const std::string& param, const std::string& message);
 
-/// An ApiError as it is; an mm::Error by its kind; anything else as a 500 that tells nothing.
+/// An ApiError as it is; a ContextConflict as 409, DiskFull as 507; an mm::Error by its kind;
+/// anything else as a 500 that tells nothing.
 ApiError to_api_error(const std::exception& error);
 
 /// {"error": {message, type, param, code}}.

@@ -10,8 +10,9 @@
 
 namespace mm {
 
-/// GET /v1/contexts, GET and DELETE /v1/contexts/NAME, POST /v1/contexts/NAME/verify and …/fork.
-/// They read and write files on `threads`, which must end before what the state points to.
+/// GET and POST /v1/contexts, GET and DELETE /v1/contexts/NAME, POST /v1/contexts/NAME/append,
+/// …/verify and …/fork. They read and write files on `threads`, which must end before what the
+/// state points to.
 void add_context_routes(Router& router, const std::shared_ptr<ServerState>& state,
                         const ContextStore& store, WorkThreads& threads);
 

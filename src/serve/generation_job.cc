@@ -1,13 +1,12 @@
 #include "serve/generation_job.h"
 
-#include <fmt/format.h>
-
 #include <chrono>
 #include <optional>
 #include <utility>
 
 #include "base/log.h"
 #include "serve/grammar_store.h"
+#include "serve/seats.h"
 
 namespace mm {
 
@@ -18,34 +17,6 @@ using Clock = std::chrono::steady_clock;
 double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
 }
-
-/// A place in the queue for each choice, given back when they have ended.
-class Seats {
- public:
-  Seats(std::shared_ptr<ServerState> state, const ServedModel& model, int count)
-      : state_(std::move(state)), count_(count) {
-    const int most = model.max_sequences + state_->max_queue;
-    if (state_->active.fetch_add(count_) + count_ > most) {
-      state_->active -= count_;
-      state_->metrics.count_refusal("queue_full");
-      ApiError error(
-          429, "rate_limit_error",
-          fmt::format("the queue is full: {} generations run or wait, {} more do not fit "
-                      "(--parallel {}, --max-queue {})",
-                      state_->active.load(), count_, model.max_sequences, state_->max_queue),
-          "", "queue_full");
-      error.retry_after = 1;
-      throw error;
-    }
-  }
-  ~Seats() { state_->active -= count_; }
-  Seats(const Seats&) = delete;
-  Seats& operator=(const Seats&) = delete;
-
- private:
-  std::shared_ptr<ServerState> state_;
-  int count_;
-};
 
 /// Lives as long as a choice runs: the callbacks in the engine hold it. All but the constructor
 /// runs on the engine's thread.

@@ -1,5 +1,6 @@
 """Durable contexts over HTTP: managed, and gone on from in chats."""
 
+import fcntl
 import json
 import unittest
 
@@ -87,6 +88,140 @@ class Contexts(ProgramTest):
         self.assertEqual(self.server.request("DELETE", "/v1/contexts/part")[0], 200)
         self.assertEqual(self.server.request("GET", "/v1/contexts/part")[0], 404)
         self.assertEqual(len(self.context("list")), 1)
+
+
+class Writing(ProgramTest):
+    """Contexts that the server makes are those of the program, byte for byte."""
+
+    def setUp(self):
+        super().setUp()
+        self.store = self.folder / "contexts"
+        self.server = None
+        self.start()
+
+    def start(self):
+        self.server = Server("--context-dir", self.store, "--checkpoint-every", 256,
+                             "--prefill-chunk", 128, context=6144)
+        self.addCleanup(self.server.stop)
+
+    def context(self, *arguments):
+        result = self.succeed("context", *arguments, "--context-dir", self.store, "--json",
+                              "--quiet", env=environment())
+        return json.loads(result.stdout)
+
+    def file(self, text):
+        path = self.folder / "text.txt"
+        path.write_text(text)
+        return path
+
+    def post(self, path, **body):
+        status, _, answer = self.server.request("POST", "/v1/contexts" + path, body)
+        return status, answer
+
+    def assert_same_files(self, one, other):
+        """Two contexts whose tokens, pages and states have the same bytes, cut in the same places."""
+        one, other = self.context("show", one), self.context("show", other)
+        for key in ("tokens", "segments", "checkpoints", "complete", "turn_is_open", "metadata"):
+            self.assertEqual(one[key], other[key], key)
+
+    def test_it_is_the_programs(self):
+        status, made = self.post("", name="web", text=BOOK, checkpoint_every=256)
+        self.assertEqual((status, made["complete"]), (201, True))
+        self.context("create", "book", "-m", MINI, "-f", self.file(BOOK), "--checkpoint-every", 256)
+        self.assert_same_files("web", "book")
+        more = " " + " ".join(["Then the king slept."] * 70)
+        status, grown = self.post("/web/append", text=more)
+        self.assertEqual((status, grown["complete"]), (200, True))
+        self.assertGreater(grown["tokens"], made["tokens"] + 256)
+        self.context("append", "book", "-m", MINI, "-f", self.file(more), "--checkpoint-every", 256)
+        self.assert_same_files("web", "book")
+        asked = self.context("ask", "web", "Who slept?", "-m", MINI, "-n", 8, "--temp", 0)
+        _, _, chat = self.server.request("POST", "/v1/chat/completions", {
+            "context": "web", "messages": [{"role": "user", "content": "Who slept?"}],
+            "max_tokens": 8, "temperature": 0})
+        self.assertEqual(chat["choices"][0]["message"]["content"], asked["text"])
+        self.assertGreater(chat["usage"]["prompt_tokens_details"]["cached_tokens"], 512)
+
+    def test_chats_go_on_meanwhile(self):
+        question = {"messages": [{"role": "user", "content": "Tell me a story."}],
+                    "temperature": 0, "max_tokens": 40, "ignore_eos": True}
+        alone = self.server.request("POST", "/v1/chat/completions", question)[2]
+        text = " ".join(BOOK for _ in range(8))
+        connection, response = self.server.open(
+            "POST", "/v1/contexts", {"name": "a", "text": text, "stream": True})
+        self.addCleanup(connection.close)
+        self.assertEqual(response.status, 200)
+        self.assertIn(b"context_progress", response.readline())
+        beside = self.server.request("POST", "/v1/chat/completions", question)[2]
+        self.assertEqual(beside["choices"], alone["choices"])
+        data = [line[6:] for line in response.read().decode().split("\n")
+                if line.startswith("data: ")]
+        self.assertEqual(data[-1], "[DONE]")
+        last = json.loads(data[-2])["context"]
+        progress = json.loads(data[-3])["context_progress"]
+        self.assertEqual(progress, {"processed": last["tokens"], "total": last["tokens"]})
+        self.assertEqual(self.server.metrics()["minimax_requests_total{endpoint=\"/v1/contexts\"}"],
+                         1)
+
+    def leave(self, path, body):
+        """Sends a request and goes when the first part is done. Returns what is left behind."""
+        connection, response = self.server.open("POST", "/v1/contexts" + path,
+                                                {**body, "stream": True})
+        while True:
+            line = response.readline()
+            if line.startswith(b"data: "):
+                progress = json.loads(line[6:])["context_progress"]
+                if progress["processed"] >= 256:
+                    break
+        response.close()
+        connection.close()
+        with (self.store / "a" / "lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)  # waits until it is not being written any more
+        return self.server.request("GET", "/v1/contexts/a")[2]
+
+    def test_what_a_client_left_goes_on_where_it_stopped(self):
+        text = " ".join(BOOK for _ in range(8))
+        half = self.leave("", {"name": "a", "text": text})
+        self.assertGreaterEqual(half["tokens"], 256)
+        # Of a machine that is busy with something else, the server may be done before it is told.
+        status, answer = self.post("", name="a", text=text)
+        self.assertEqual(status, 200 if half["complete"] else 201, answer)
+        if not half["complete"]:
+            self.assertGreaterEqual(answer["usage"]["cached_tokens"], half["tokens"])
+        self.context("create", "b", "-m", MINI, "-f", self.file(text), "--checkpoint-every", 256)
+        self.assert_same_files("a", "b")
+
+    def test_what_a_killed_server_left_goes_on_in_the_next(self):
+        text = " ".join(BOOK for _ in range(8))
+        connection, response = self.server.open(
+            "POST", "/v1/contexts", {"name": "a", "text": text, "stream": True})
+        while b'"processed":512' not in response.readline():
+            pass
+        self.server.process.kill()
+        self.server.stop()
+        connection.close()
+        self.start()
+        half = self.server.request("GET", "/v1/contexts/a")[2]
+        self.assertEqual((half["tokens"] % 256, half["complete"]), (0, False))
+        status, made = self.post("", name="a", text=text)
+        self.assertEqual((status, made["complete"]), (201, True))
+        self.assertEqual(made["usage"]["cached_tokens"], half["tokens"])
+        self.assertTrue(self.post("/a/verify")[1]["ok"])
+
+    def test_what_cannot_be_written(self):
+        self.assertEqual(self.post("", name="a", text=BOOK)[0], 201)
+        status, answer = self.post("", name="a", text="other")
+        self.assertEqual((status, answer["error"]["code"]), (409, "conflict"))
+        self.assertEqual(self.post("", name=".a", text=BOOK)[0], 400)
+        status, answer = self.post("", name="b", text=" ".join(BOOK for _ in range(20)))
+        self.assertEqual((status, answer["error"]["code"]), (400, "context_length_exceeded"))
+        self.assertIn("6144", answer["error"]["message"])
+        with (self.store / "a" / "lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            self.assertEqual(self.post("/a/append", text="x")[0], 409)
+            self.assertEqual(self.server.request("DELETE", "/v1/contexts/a")[0], 409)
+        self.assertEqual(self.post("/none/append", text="x")[0], 404)
+        self.assertEqual(self.server.request("GET", "/v1/contexts")[2]["data"][0]["complete"], True)
 
 
 if __name__ == "__main__":

@@ -5,6 +5,8 @@
 #include <stdexcept>
 
 #include "base/error.h"
+#include "base/output_file.h"
+#include "engine/durable_context.h"
 
 namespace mm {
 namespace {
@@ -15,6 +17,8 @@ TEST(ApiError, KindsOfErrorsHaveTheirStatuses) {
   EXPECT_EQ(to_api_error(Error(ErrorKind::kTooLarge, "x")).code, "context_length_exceeded");
   EXPECT_EQ(to_api_error(Error(ErrorKind::kNotFound, "x")).status, 404);
   EXPECT_EQ(to_api_error(Error(ErrorKind::kDevice, "x")).status, 503);
+  EXPECT_EQ(to_api_error(ContextConflict("x")).status, 409);
+  EXPECT_EQ(to_api_error(DiskFull("x")).status, 507);
 }
 
 TEST(ApiError, InsidesAreNotTold) {
@@ -24,6 +28,7 @@ TEST(ApiError, InsidesAreNotTold) {
     EXPECT_EQ(error.status, 500);
     EXPECT_EQ(error.message.find("secret"), std::string::npos);
   }
+  EXPECT_EQ(to_api_error(DiskFull("/secret")).message.find("secret"), std::string::npos);
 }
 
 TEST(ApiError, HasOpenAIsForm) {

@@ -68,7 +68,7 @@ TEST_F(ContextsApiTest, ForksVerifiesAndDeletes) {
   EXPECT_EQ(ask("POST", "/v1/contexts/a/fork", R"({})", 400)["error"]["param"], "name");
   EXPECT_EQ(ask("POST", "/v1/contexts/a/fork", R"({"name": "d", "at": -1})", 400)["error"]["param"],
             "at");
-  ask("POST", "/v1/contexts/a/fork", R"({"name": "b"})", 400);
+  ask("POST", "/v1/contexts/a/fork", R"({"name": "b"})", 409);
   ask("POST", "/v1/contexts/a/fork", R"({"name": "d", "at": 391})", 400);
   ask("POST", "/v1/contexts/none/fork", R"({"name": "d"})", 404);
   const Json report = ask("POST", "/v1/contexts/a/verify");

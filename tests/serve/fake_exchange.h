@@ -25,9 +25,11 @@ class FakeExchange final : public Exchange {
   }
   bool write(std::string_view piece) override {
     const std::lock_guard lock(mutex_);
+    gone_ = gone_ || writes_until_gone == 0;
     if (gone_) {
       return false;
     }
+    --writes_until_gone;
     body += piece;
     changed_.notify_all();
     return true;
@@ -66,6 +68,7 @@ class FakeExchange final : public Exchange {
   HttpResponse head;
   std::string body;
   bool streamed = false;
+  int writes_until_gone = -1;  ///< nobody listens after so many; negative: somebody always does
 
  private:
   void finish_locked() {

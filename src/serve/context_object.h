@@ -1,0 +1,15 @@
+/// Durable contexts as clients see them.
+#pragma once
+
+#include <string>
+
+#include "base/json_value.h"
+#include "engine/durable_context.h"
+
+namespace mm {
+
+/// {"object": "context", "name", "tokens", …}. Where its files and its model lie is the server's
+/// own matter and left out.
+Json context_object(const std::string& name, const ContextManifest& manifest);
+
+}  // namespace mm
