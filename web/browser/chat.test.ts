@@ -103,6 +103,18 @@ test("an exported conversation can be imported elsewhere", async () => {
   await other.context.close();
 });
 
+test("what is being typed into a field outlasts an answer that is written meanwhile", async () => {
+  const { page } = watched;
+  await neverEnding(page);
+  await ask(page, "Tell me a story.");
+  await page.locator(".answer .prose p").first().waitFor();
+  await page.getByLabel("Name of the conversation").fill("Another name");
+  const text = await page.locator(".answer .prose").innerText();
+  await page.waitForFunction((before) => document.querySelector(".answer .prose")?.textContent?.length !== before, text.length);
+  await page.keyboard.press("Enter");
+  await page.getByRole("navigation").getByText("Another name", { exact: true }).waitFor();
+});
+
 test("the system prompt and the sampling go with the request", async () => {
   const { page } = watched;
   await page.getByRole("button", { name: "System prompt and sampling" }).click();

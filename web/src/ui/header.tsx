@@ -1,5 +1,6 @@
 import type { Chat } from "../store/storage";
 import { IconButton } from "./button";
+import { DraftInput } from "./draft_input";
 import { useController } from "./hooks";
 
 interface Props {
@@ -17,9 +18,9 @@ export function Header({ chat, drawer, onToggle }: Props) {
       {chat ? (
         <>
           <h1 class="visually-hidden">{chat.title}</h1>
-          <input class="title" key={chat.id} aria-label="Name of the conversation" value={chat.title} maxLength={120}
+          <DraftInput class="title" key={chat.id} aria-label="Name of the conversation" value={chat.title} maxLength={120}
             onKeyDown={(event) => event.key === "Enter" && event.currentTarget.blur()}
-            onChange={(event) => controller.rename(chat.id, event.currentTarget.value)} />
+            onCommit={(title) => controller.rename(chat.id, title)} />
         </>
       ) : (
         <h1 class="title">New conversation</h1>

@@ -1,6 +1,7 @@
 import { samplingFields, type SamplingField } from "../store/settings";
 import type { Chat } from "../store/storage";
 import { IconButton } from "./button";
+import { DraftInput } from "./draft_input";
 import { useAppState, useController } from "./hooks";
 
 interface Props {
@@ -36,8 +37,8 @@ export function Panel({ chat, open, onClose }: Props) {
       ))}
       <label class="field">
         <span>API key</span>
-        <input type="password" autocomplete="off" value={settings.key} placeholder="None" onChange={(event) => {
-          controller.set({ key: event.currentTarget.value.trim() });
+        <DraftInput type="password" autocomplete="off" value={settings.key} placeholder="None" onCommit={(key) => {
+          controller.set({ key: key.trim() });
           void controller.connect();
         }} />
         <small>Only where the server asks for one. Kept in this browser.</small>
@@ -64,8 +65,8 @@ function Field({ field, value, model, onChange }: FieldProps) {
   return (
     <div class={value === undefined ? "field sampling" : "field sampling is-set"}>
       <label for={`sampling-${field.name}`}>{field.label}</label>
-      <input id={`sampling-${field.name}`} type="number" min={field.min} max={field.max} step={field.step} aria-describedby={`hint-${field.name}`}
-        value={value ?? ""} placeholder={model === undefined ? "none" : String(Number(model.toFixed(3)))} onChange={(event) => set(event.currentTarget.value)} />
+      <DraftInput id={`sampling-${field.name}`} type="number" min={field.min} max={field.max} step={field.step} aria-describedby={`hint-${field.name}`}
+        value={value === undefined ? "" : String(value)} placeholder={model === undefined ? "none" : String(Number(model.toFixed(3)))} onCommit={set} />
       {sliding && (
         <input class="slider" type="range" aria-label={`${field.label}, slider`} min={field.min} max={field.max} step={field.step} value={value ?? model ?? field.min}
           onInput={(event) => set(event.currentTarget.value)} />
