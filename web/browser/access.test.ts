@@ -1,11 +1,8 @@
-import { createRequire } from "node:module";
-import { readFileSync } from "node:fs";
-import type { Browser, Page } from "playwright-core";
+import type { Browser } from "playwright-core";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { findings } from "./axe";
 import { answered, ask, launch, openPage } from "./page";
 import { startServer, type Server } from "./server";
-
-const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 
 let server: Server;
 let browser: Browser;
@@ -18,17 +15,6 @@ afterAll(async () => {
   await browser?.close();
   await server?.stop();
 });
-
-/** What axe-core finds that keeps people out: one line each. */
-async function findings(page: Page): Promise<string[]> {
-  await page.evaluate(axe);
-  return page.evaluate(async () => {
-    type Found = { violations: { id: string; impact: string; nodes: { html: string; failureSummary: string }[] }[] };
-    const { violations } = await (window as unknown as { axe: { run(): Promise<Found> } }).axe.run();
-    return violations.filter((v) => v.impact === "serious" || v.impact === "critical")
-      .flatMap((v) => v.nodes.map((node) => `${v.id}: ${node.html.slice(0, 160)} ${node.failureSummary}`));
-  });
-}
 
 const answer = "# Title\n\nText with `code`, **bold** and [a link](https://example.org).\n\n```python\n# words\ndef f(x):\n    return \"a\" + str(1)\n```\n\n" +
   "| a | b |\n|---|---|\n| 1 | 2 |\n\n> quote\n\n$$x^2$$\n";

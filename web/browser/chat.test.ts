@@ -131,3 +131,11 @@ test("the system prompt and the sampling go with the request", async () => {
   });
   await page.getByText("Ended at the limit of tokens").waitFor();
 });
+
+test("a server without contexts tells how it comes to have them", async () => {
+  const { page } = watched;
+  await page.getByRole("button", { name: "New context" }).click();
+  await page.getByRole("dialog").getByText("--context-dir").waitFor();
+  await page.keyboard.press("Escape");
+  await page.getByRole("dialog").waitFor({ state: "detached" });
+});

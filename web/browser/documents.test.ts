@@ -40,7 +40,7 @@ test("a long text is counted, read with progress, and not read again", async () 
     Object.assign(window, { seen });
     new MutationObserver(() => {
       const bar = document.querySelector("progress");
-      if (bar) seen.push({ value: bar.value, words: document.querySelector(".prefill")?.textContent ?? "" });
+      if (bar) seen.push({ value: bar.value, words: document.querySelector(".reading")?.textContent ?? "" });
     }).observe(document.body, { subtree: true, childList: true, attributes: true, characterData: true });
   });
   await ask(page, "What is this about?");

@@ -1,5 +1,7 @@
-import { ApiError, chat as streamChat, type ChatEvent } from "./api/chat";
+import { chat as streamChat, type ChatEvent } from "./api/chat";
+import { ApiError } from "./api/http";
 import { countTokens, serverInfo, withKey, type ServerInfo } from "./api/server";
+import { ContextsController } from "./contexts_controller";
 import { importConversation } from "./store/exchange";
 import { Observable } from "./store/observable";
 import { advance, type Prefill } from "./store/prefill";
@@ -20,7 +22,7 @@ export interface Running {
 
 export interface Toast {
   readonly text: string;
-  readonly undo?: () => void;
+  readonly action?: { readonly label: string; readonly run: () => void };
 }
 
 export interface State {
@@ -28,8 +30,9 @@ export interface State {
   readonly chats: readonly Chat[];
   /** The conversation that is open; null is a new one, which is kept from its first message on. */
   readonly current: string | null;
-  /** The system prompt of the new one. */
+  /** The system prompt of the new one, and the context that it will be about. */
   readonly draftSystem: string;
+  readonly draftContext: string | null;
   /** By conversation. */
   readonly running: Readonly<Record<string, Running>>;
   readonly settings: Settings;
@@ -56,6 +59,7 @@ const retryLoadingMs = 1000;
 /** What a person can do on the page. Conversations change here alone. */
 export class Controller {
   readonly state: Observable<State>;
+  readonly contexts: ContextsController;
   private readonly stops = new Map<string, AbortController>();
 
   constructor(
@@ -63,7 +67,14 @@ export class Controller {
     settings: Settings,
   ) {
     this.state = new Observable<State>({
-      chats: [], current: null, draftSystem: "", running: {}, settings, server: null, serverNote: "", needsKey: false, toast: null,
+      chats: [], current: null, draftSystem: "", draftContext: null, running: {}, settings, server: null, serverNote: "", needsKey: false, toast: null,
+    });
+    this.contexts = new ContextsController({
+      send: this.send,
+      now: world.now,
+      say: (text, name) => this.say(name === undefined ? { text } : { text, action: { label: "Open", run: () => this.openContext(name) } }),
+      open: (name) => this.openContext(name),
+      askKey: () => this.state.set({ needsKey: true }),
     });
   }
 
@@ -81,6 +92,7 @@ export class Controller {
   async connect(): Promise<void> {
     try {
       this.state.set({ server: await serverInfo(this.send), serverNote: "", needsKey: false });
+      await this.contexts.refresh();
     } catch (error) {
       const status = error instanceof ApiError ? error.status : 0;
       if (status === 401) {
@@ -97,16 +109,38 @@ export class Controller {
   }
 
   open(id: string | null): void {
-    this.state.set({ current: id });
+    this.state.set({ current: id, draftContext: null });
+  }
+
+  /** Begins a conversation about a context. */
+  openContext(name: string): void {
+    this.state.set({ current: null, draftContext: name, toast: null });
+  }
+
+  /** The context that the conversation shown is about. */
+  get context(): string | null {
+    const { current, draftContext } = this.state.value;
+    return current === null ? draftContext : (this.current?.context ?? null);
+  }
+
+  /** Lets the open conversation go on without its context, which may be gone. */
+  leaveContext(): void {
+    const { current, chats } = this.state.value;
+    if (current === null) this.state.set({ draftContext: null });
+    else {
+      this.state.set({ chats: chats.map((chat) => (chat.id === current ? withoutContext(chat) : chat)) });
+      this.save(current);
+    }
   }
 
   async submit(text: string, documents: readonly TextDocument[]): Promise<void> {
-    const { current, draftSystem } = this.state.value;
+    const { current, draftSystem, draftContext } = this.state.value;
     const id = current ?? this.world.newId();
     if (current === null) {
       const title = titleOf(text, documents.map((d) => d.name));
-      this.insert({ id, title, system: draftSystem, tree: emptyTree, updated: this.world.now() });
-      this.state.set({ current: id, draftSystem: "" });
+      const chat = { id, title, system: draftSystem, tree: emptyTree, updated: this.world.now() };
+      this.insert(draftContext === null ? chat : { ...chat, context: draftContext });
+      this.state.set({ current: id, draftSystem: "", draftContext: null });
     }
     const tree = this.tree(id);
     await this.ask(id, this.userMessage(tree.leaf, text, documents));
@@ -155,7 +189,7 @@ export class Controller {
     this.state.set({
       chats: chats.filter((c) => c.id !== id),
       current: current === id ? null : current,
-      toast: { text: "Conversation deleted", undo: () => this.putBack(chat) },
+      toast: { text: "Conversation deleted", action: { label: "Undo", run: () => this.putBack(chat) } },
     });
     void this.world.storage.remove(id).catch(() => undefined);
   }
@@ -178,6 +212,11 @@ export class Controller {
     if (text === null || text.includes("\0")) throw new Error(`${file.name} is not a text file.`);
     if (text.trim() === "") throw new Error(`${file.name} is empty.`);
     return { name: file.name, text, tokens: await countTokens(text, this.send) };
+  }
+
+  /** Throws ApiError. */
+  countTokens(text: string): Promise<number> {
+    return countTokens(text, this.send);
   }
 
   set(change: Partial<Settings>): void {
@@ -219,12 +258,14 @@ export class Controller {
     const branch = path({ ...tree, leaf: parent });
     this.change(chatId, { tree: add(tree, { id, parent, role: "assistant", text: "" }) });
     this.setRunning(chatId, { message: id, startedAt: this.world.now(), prefill: null, firstTextAt: null, pieces: 0 });
+    const chat = this.find(chatId);
+    const fields = { ...this.state.value.settings.sampling, context: chat?.context };
+    // A context has begun the conversation: it takes no system prompt any more.
+    const messages = requestMessages(fields.context === undefined ? (chat?.system ?? "") : "", branch);
     let end: Pick<Message, "stats" | "note"> = {};
     try {
-      const messages = requestMessages(this.find(chatId)?.system ?? "", branch);
-      const { sampling } = this.state.value.settings;
       let savedAt = this.world.now();
-      for await (const event of streamChat(messages, { ...sampling }, stop.signal, this.send)) {
+      for await (const event of streamChat(messages, fields, stop.signal, this.send)) {
         end = { ...end, ...this.take(chatId, id, event) };
         if (this.world.now() - savedAt > saveEveryMs) {
           savedAt = this.world.now();
@@ -234,6 +275,8 @@ export class Controller {
     } catch (error) {
       end = { ...end, note: stop.signal.aborted ? "Stopped" : messageOf(error) };
       if (error instanceof ApiError && error.status === 401) this.state.set({ needsKey: true });
+      // It may have been deleted, or damaged, since the list was read.
+      if (error instanceof ApiError && fields.context !== undefined) void this.contexts.refresh();
     }
     if (this.state.value.running[chatId]?.message === id) this.setRunning(chatId, null);
     if (this.stops.get(chatId) === stop) this.stops.delete(chatId);
@@ -300,6 +343,10 @@ export class Controller {
     const { [chatId]: _, ...others } = this.state.value.running;
     this.state.set({ running: running ? { ...others, [chatId]: running } : others });
   }
+}
+
+function withoutContext({ context: _, ...chat }: Chat): Chat {
+  return chat;
 }
 
 /** UTF-8, or null where the bytes are none. */

@@ -9,6 +9,7 @@ import "./style/layout.css";
 import "./style/thread.css";
 import "./style/composer.css";
 import "./style/panel.css";
+import "./style/contexts.css";
 import "./style/prose.css";
 
 // Tokens may come faster than the screen is drawn.
@@ -31,6 +32,10 @@ const controller = new Controller(
 );
 void controller.load();
 void controller.connect();
+// Contexts may have been made or deleted elsewhere meanwhile.
+document.addEventListener("visibilitychange", () => {
+  if (document.visibilityState === "visible" && controller.state.value.server) void controller.contexts.refresh();
+});
 
 const root = document.getElementById("app");
 if (root) {

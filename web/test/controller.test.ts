@@ -22,7 +22,7 @@ const file = (content: string | Uint8Array, name: string) => new File([content],
 /** A controller over a server that answers "answer 1", "answer 2", …, and what it was asked. */
 function make(send?: typeof fetch) {
   const storage = new Memory();
-  const bodies: { messages: { role: string; content: string }[] }[] = [];
+  const bodies: { context?: string; messages: { role: string; content: string }[] }[] = [];
   let id = 0;
   let now = 0;
   const answer: typeof fetch = async (_, init) => {
@@ -94,9 +94,38 @@ test("a deleted conversation can be brought back", async () => {
   controller.remove(controller.current!.id);
   expect(controller.current).toBeUndefined();
   expect(storage.chats.size).toBe(0);
-  controller.state.value.toast?.undo?.();
+  controller.state.value.toast?.action?.run();
   expect(shown()).toEqual(["Hello", "answer 1"]);
   expect(storage.chats.size).toBe(1);
+});
+
+test("a conversation about a context names it, and sends no system prompt", async () => {
+  const { controller, storage, bodies } = make();
+  controller.openContext("book");
+  controller.setSystem("Be kind.");
+  expect(controller.context).toBe("book");
+  await controller.submit("Who?", []);
+  await controller.submit("And then?", []);
+  expect(bodies.map((body) => [body.context, body.messages[0]?.role])).toEqual([["book", "user"], ["book", "user"]]);
+  expect([...storage.chats.values()][0]?.context).toBe("book");
+
+  // The next one is about nothing again.
+  controller.open(null);
+  expect(controller.context).toBeNull();
+  await controller.submit("Hello", []);
+  expect("context" in bodies[2]!).toBe(false);
+});
+
+test("a conversation can go on without its context, with its system prompt", async () => {
+  const { controller, storage, bodies } = make();
+  controller.openContext("book");
+  controller.setSystem("Be kind.");
+  await controller.submit("Who?", []);
+  controller.leaveContext();
+  await controller.submit("And then?", []);
+  expect(bodies[1]?.context).toBeUndefined();
+  expect(bodies[1]?.messages.map((m) => m.role)).toEqual(["system", "user", "assistant", "user"]);
+  expect("context" in [...storage.chats.values()][0]!).toBe(false);
 });
 
 test("conversations come back, newest first; a browser without storage says so", async () => {
@@ -128,6 +157,6 @@ test("the key goes with each request, and /props tells of the server", async () 
   });
   controller.set({ key: "secret" });
   await controller.connect();
-  expect(seen).toEqual(["Bearer secret"]);
+  expect(seen).toEqual(["Bearer secret", "Bearer secret"]);
   expect(controller.state.value.server).toEqual({ model: "mini", backend: "cpu", contextLength: 64, defaults: { top_k: 40 } });
 });

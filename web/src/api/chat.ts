@@ -1,4 +1,4 @@
-import { SseParser } from "./sse";
+import { postJson, streamEvents } from "./http";
 
 /** One thing a streamed answer tells, in the order the server sends them. */
 export type ChatEvent =
@@ -16,64 +16,28 @@ export interface Usage {
   readonly completion: number;
 }
 
-/** An answer of the server that is not a success, or a stream that ended too early (status 0). */
-export class ApiError extends Error {
-  constructor(
-    readonly status: number,
-    message: string,
-  ) {
-    super(message);
-  }
-}
-
 export interface ChatMessage {
   readonly role: "system" | "user" | "assistant";
   readonly content: string;
 }
 
-/**
- * Streams an answer from /v1/chat/completions. `sampling` holds request fields such as temperature;
- * absent ones are left to the server. Throws ApiError, or fetch's AbortError once `signal` fires.
- */
+/** Other fields of a request, such as temperature; those that are undefined are left to the server. */
+export type ChatFields = Readonly<Record<string, number | string | undefined>>;
+
+/** Streams an answer from /v1/chat/completions. Throws ApiError, or fetch's AbortError once `signal` fires. */
 export async function* chat(
   messages: readonly ChatMessage[],
-  sampling: Readonly<Record<string, number | undefined>>,
+  fields: ChatFields,
   signal: AbortSignal,
   send: typeof fetch = fetch,
 ): AsyncGenerator<ChatEvent> {
-  const response = await send("/v1/chat/completions", {
-    method: "POST",
-    headers: { "Content-Type": "application/json" },
-    body: JSON.stringify({
-      ...sampling,
-      messages,
-      stream: true,
-      stream_options: { include_usage: true },
-      return_progress: true,
-    }),
-    signal,
-  });
-  if (!response.ok || !response.body) throw await errorOf(response);
-  const parser = new SseParser();
-  const reader = response.body.getReader();
-  try {
-    for (;;) {
-      const { done, value } = await reader.read();
-      if (done) throw new ApiError(0, "The answer was cut off.");
-      for (const data of parser.push(value)) {
-        if (data === "[DONE]") return;
-        yield* eventsOf(data);
-      }
-    }
-  } finally {
-    // A reader who stops early must also end the generation.
-    await reader.cancel().catch(() => undefined);
-  }
+  const body = { ...fields, messages, stream: true, stream_options: { include_usage: true }, return_progress: true };
+  const response = await postJson(send, "/v1/chat/completions", body, signal);
+  for await (const chunk of streamEvents<Chunk>(response, "The answer was cut off.")) yield* eventsOf(chunk);
 }
 
 /** The fields of the server's events that are read here; all may be absent. */
 interface Chunk {
-  error?: { message?: string };
   prompt_progress?: { processed: number; total: number };
   choices?: { delta?: { content?: string | null; reasoning_content?: string | null }; finish_reason?: string | null }[];
   usage?: {
@@ -83,9 +47,7 @@ interface Chunk {
   } | null;
 }
 
-function* eventsOf(data: string): Generator<ChatEvent> {
-  const chunk = JSON.parse(data) as Chunk;
-  if (chunk.error) throw new ApiError(0, chunk.error.message ?? "The server failed.");
+function* eventsOf(chunk: Chunk): Generator<ChatEvent> {
   if (chunk.prompt_progress) yield { kind: "progress", ...chunk.prompt_progress };
   const choice = chunk.choices?.[0];
   const thought = choice?.delta?.reasoning_content;
@@ -104,10 +66,4 @@ function* eventsOf(data: string): Generator<ChatEvent> {
       },
     };
   }
-}
-
-async function errorOf(response: Response): Promise<ApiError> {
-  const fallback = `The server answered ${response.status}.`;
-  const body = (await response.json().catch(() => null)) as Chunk | null;
-  return new ApiError(response.status, body?.error?.message ?? fallback);
 }

@@ -1,4 +1,4 @@
-import { ApiError } from "./chat";
+import { json, postJson } from "./http";
 
 /** What the page asks of /props. */
 export interface ServerInfo {
@@ -37,20 +37,6 @@ export async function serverInfo(send: typeof fetch): Promise<ServerInfo> {
 
 /** How many tokens a text is, without any that a template adds. */
 export async function countTokens(text: string, send: typeof fetch): Promise<number> {
-  const body = await json<{ tokens: number[] }>(
-    await send("/tokenize", {
-      method: "POST",
-      headers: { "Content-Type": "application/json" },
-      body: JSON.stringify({ content: text }),
-    }),
-  );
+  const body = await json<{ tokens: number[] }>(await postJson(send, "/tokenize", { content: text }));
   return body.tokens.length;
-}
-
-async function json<T>(response: Response): Promise<T> {
-  const body = (await response.json().catch(() => null)) as (T & { error?: { message?: string } }) | null;
-  if (!response.ok || body === null) {
-    throw new ApiError(response.status, body?.error?.message ?? `The server answered ${response.status}.`);
-  }
-  return body;
 }

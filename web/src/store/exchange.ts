@@ -4,14 +4,16 @@ import { add, emptyTree, show, type Message, type TextDocument, type Tree } from
 export interface Conversation {
   readonly title: string;
   readonly system: string;
+  /** The server's durable context that it goes on from; its name there. */
+  readonly context?: string;
   readonly tree: Tree;
 }
 
 const format = "minimax-chat-1";
 
 export function exportConversation(conversation: Conversation): string {
-  const { title, system, tree } = conversation;
-  return JSON.stringify({ format, title, system, tree }, null, 1);
+  const { title, system, context, tree } = conversation;
+  return JSON.stringify({ format, title, system, context, tree }, null, 1);
 }
 
 /** Throws an Error whose message can be shown, if the text is no exported conversation. */
@@ -25,7 +27,12 @@ export function importConversation(text: string): Conversation {
     result = add(result, readMessage(record(item, "message")));
   }
   if (tree.leaf !== null) result = show(result, string(tree.leaf, "leaf"));
-  return { title: string(file.title, "title"), system: string(file.system, "system"), tree: result };
+  return {
+    title: string(file.title, "title"),
+    system: string(file.system, "system"),
+    ...(file.context === undefined ? {} : { context: string(file.context, "context") }),
+    tree: result,
+  };
 }
 
 /** Measurements stay behind: they were taken on another server. */

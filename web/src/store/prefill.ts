@@ -13,10 +13,15 @@ export function advance(before: Prefill | null, processed: number, total: number
   return { processed, total, firstProcessed, firstAt, at };
 }
 
-/** Milliseconds until the prompt is read, or null while no speed is known. */
-export function timeLeft(prefill: Prefill): number | null {
+/** Tokens a second, or null while that is not known. */
+export function readingRate(prefill: Prefill): number | null {
   const read = prefill.processed - prefill.firstProcessed;
   const took = prefill.at - prefill.firstAt;
-  if (read <= 0 || took <= 0) return null;
-  return ((prefill.total - prefill.processed) * took) / read;
+  return read > 0 && took > 0 ? (read * 1000) / took : null;
+}
+
+/** Milliseconds until the prompt is read, or null while no speed is known. */
+export function timeLeft(prefill: Prefill): number | null {
+  const rate = readingRate(prefill);
+  return rate === null ? null : ((prefill.total - prefill.processed) * 1000) / rate;
 }

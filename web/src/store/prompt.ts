@@ -10,10 +10,14 @@ export function requestMessages(system: string, branch: readonly Message[]): Cha
   const result: ChatMessage[] = [];
   if (system.trim() !== "") result.push({ role: "system", content: system });
   for (const { role, text, documents } of branch) {
-    const parts = [...(documents ?? []).map((d) => d.text), text];
-    result.push({ role, content: parts.filter((part) => part !== "").join("\n\n") });
+    result.push({ role, content: joinTexts([...(documents ?? []).map((d) => d.text), text]) });
   }
   return result;
+}
+
+/** Texts one after the other, parted by blank lines; empty ones are left out. */
+export function joinTexts(texts: readonly string[]): string {
+  return texts.filter((text) => text.trim() !== "").join("\n\n");
 }
 
 /** A conversation's name until someone gives it another: how its first message begins. */

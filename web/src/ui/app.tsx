@@ -1,5 +1,6 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 import { Composer } from "./composer";
+import { ContextDialogs } from "./contexts/dialogs";
 import { Drop } from "./drop";
 import { Header } from "./header";
 import { useAppState, useController } from "./hooks";
@@ -15,7 +16,7 @@ import { useDocuments } from "./documents";
 export function App() {
   const state = useAppState();
   const controller = useController();
-  const documents = useDocuments();
+  const documents = useDocuments((text) => controller.say({ text }));
   const [drawer, setDrawer] = useState<"none" | "chats" | "panel">("none");
   const main = useRef<HTMLElement>(null);
   const chat = state.chats.find((c) => c.id === state.current);
@@ -28,13 +29,16 @@ export function App() {
 
   useEffect(() => {
     const onKey = (event: KeyboardEvent) => {
-      if (event.key !== "Escape" || event.defaultPrevented) return;
+      if (event.key !== "Escape" || event.defaultPrevented || document.querySelector("dialog[open]")) return;
       if (drawer !== "none") setDrawer("none");
       else controller.stop();
     };
     document.addEventListener("keydown", onKey);
     return () => document.removeEventListener("keydown", onKey);
   }, [drawer, controller]);
+
+  // A conversation that is opened is what is wanted to be seen.
+  useEffect(() => setDrawer((shown) => (shown === "chats" ? "none" : shown)), [state.current, state.draftContext]);
 
   const toggle = (which: "chats" | "panel") => setDrawer(drawer === which ? "none" : which);
   const take = (files: File[]) => {
@@ -61,6 +65,7 @@ export function App() {
       <Panel chat={chat} open={drawer === "panel"} onClose={() => setDrawer("none")} />
       {drawer !== "none" && <div class={`veil veil-${drawer}`} onClick={() => setDrawer("none")} />}
       <Drop onFiles={take} />
+      <ContextDialogs />
       <KeyDialog />
       <ToastView />
     </div>

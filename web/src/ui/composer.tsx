@@ -1,9 +1,11 @@
 import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
+import { findContext, obstacle } from "../store/contexts";
+import { usedTokens } from "../store/fill";
 import type { Chat } from "../store/storage";
 import { IconButton } from "./button";
 import { DocumentChip, type Documents } from "./documents";
-import { count } from "./format";
-import { useAppState, useController } from "./hooks";
+import { count } from "../format";
+import { useAppState, useContexts, useController } from "./hooks";
 import { Icon } from "./icons";
 import { Meter } from "./meter";
 
@@ -16,17 +18,21 @@ interface Props {
 /** Where a question is written, with the documents that go with it. */
 export function Composer({ chat, documents, onFiles }: Props) {
   const controller = useController();
-  const { running, server } = useAppState();
+  const { running, server, draftContext } = useAppState();
+  const contexts = useContexts();
   const [text, setText] = useState("");
   const area = useRef<HTMLTextAreaElement>(null);
   const picker = useRef<HTMLInputElement>(null);
   const busy = chat !== undefined && chat.id in running;
   const tokens = documents.ready.reduce((sum, d) => sum + d.tokens, 0);
-  const tooLong = server !== null && tokens >= server.contextLength;
-  const mayAsk = !busy && !tooLong && documents.counting.length === 0 && server !== null;
+  const about = chat ? chat.context : (draftContext ?? undefined);
+  const used = usedTokens(chat, about === undefined ? undefined : findContext(contexts, about));
+  const tooLong = server !== null && used + tokens >= server.contextLength;
+  const why = about === undefined || !server ? "" : obstacle(about, contexts, server.contextLength);
+  const mayAsk = !busy && !tooLong && why === "" && documents.counting.length === 0 && server !== null;
   const canSend = (words: string) => mayAsk && (words.trim() !== "" || documents.ready.length > 0);
 
-  useEffect(() => area.current?.focus(), [chat?.id]);
+  useEffect(() => area.current?.focus(), [chat?.id, draftContext]);
   useLayoutEffect(() => {
     if (!area.current) return;
     area.current.style.height = "auto";
@@ -65,7 +71,7 @@ export function Composer({ chat, documents, onFiles }: Props) {
             {documents.counting.map((name) => <div key={name} class="chip is-busy" role="status">Counting the tokens of {name}…</div>)}
           </div>
         )}
-        <textarea id="question" ref={area} rows={1} aria-label="Question" placeholder="Ask, or drop in a long text" value={text}
+        <textarea id="question" ref={area} rows={1} aria-label="Question" placeholder={about === undefined ? "Ask, or drop in a long text" : `Ask about ${about}`} value={text}
           onInput={(event) => setText(event.currentTarget.value)} onKeyDown={onKeyDown} onPaste={onPaste} />
         <div class="composer-tools">
           <IconButton icon="clip" label="Attach a text file" onClick={() => picker.current?.click()} />
@@ -74,7 +80,9 @@ export function Composer({ chat, documents, onFiles }: Props) {
             event.currentTarget.value = "";
           }} />
           <span class="composer-hint">
-            {tooLong ? <strong role="alert">{count(tokens)} tokens; the context holds {count(server.contextLength)}</strong> : "Enter sends, Shift Enter begins a line"}
+            {why !== "" ? <strong role="alert">{why}</strong>
+              : tooLong ? <strong role="alert">{count(used + tokens)} tokens; the context holds {count(server.contextLength)}</strong>
+              : "Enter sends, Shift Enter begins a line"}
           </span>
           {busy ? (
             <button type="button" class="send" aria-label="Stop" title="Stop (Esc)" onClick={() => controller.stop()}><Icon name="stop" /></button>

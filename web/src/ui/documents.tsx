@@ -1,7 +1,7 @@
 import { useState } from "preact/hooks";
 import type { TextDocument } from "../store/tree";
 import { IconButton } from "./button";
-import { count } from "./format";
+import { count } from "../format";
 import { useController } from "./hooks";
 import { Icon } from "./icons";
 
@@ -15,7 +15,8 @@ export interface Documents {
   clear(): void;
 }
 
-export function useDocuments(): Documents {
+/** `onError` is told what is wrong with a file. */
+export function useDocuments(onError: (message: string) => void): Documents {
   const controller = useController();
   const [ready, setReady] = useState<readonly TextDocument[]>([]);
   const [counting, setCounting] = useState<readonly string[]>([]);
@@ -25,7 +26,7 @@ export function useDocuments(): Documents {
       const document = await controller.readDocument(file);
       setReady((all) => [...all, document]);
     } catch (error) {
-      controller.say({ text: error instanceof Error ? error.message : String(error) });
+      onError(error instanceof Error ? error.message : String(error));
     } finally {
       setCounting((names) => names.filter((_, i) => i !== names.indexOf(file.name)));
     }

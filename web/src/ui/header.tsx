@@ -1,7 +1,8 @@
 import type { Chat } from "../store/storage";
 import { IconButton } from "./button";
+import { ContextChip } from "./contexts/chip";
 import { DraftInput } from "./draft_input";
-import { useController } from "./hooks";
+import { useAppState, useController } from "./hooks";
 
 interface Props {
   readonly chat: Chat | undefined;
@@ -12,6 +13,8 @@ interface Props {
 /** The open conversation's name, which can be changed where it stands. */
 export function Header({ chat, drawer, onToggle }: Props) {
   const controller = useController();
+  const { draftContext } = useAppState();
+  const context = chat ? chat.context : (draftContext ?? undefined);
   return (
     <header class="header">
       <IconButton class="only-narrow" icon="menu" label="Conversations" pressed={drawer === "chats"} onClick={() => onToggle("chats")} />
@@ -25,6 +28,7 @@ export function Header({ chat, drawer, onToggle }: Props) {
       ) : (
         <h1 class="title">New conversation</h1>
       )}
+      {context !== undefined && <ContextChip name={context} />}
       <IconButton class="only-narrow" icon="plus" label="New conversation" onClick={() => controller.open(null)} />
       <IconButton icon="tune" label="System prompt and sampling" pressed={drawer === "panel"} onClick={() => onToggle("panel")} />
     </header>

@@ -1,6 +1,8 @@
 import { createContext } from "preact";
 import { useContext, useEffect, useState } from "preact/hooks";
+import type { ContextsState } from "../contexts_controller";
 import type { Controller, State } from "../controller";
+import type { Observable } from "../store/observable";
 
 export const ControllerContext = createContext<Controller | null>(null);
 
@@ -12,7 +14,15 @@ export function useController(): Controller {
 
 /** The state, drawn anew whenever it changes. */
 export function useAppState(): State {
-  const { state } = useController();
+  return useObservable(useController().state);
+}
+
+/** The server's contexts, drawn anew whenever they change. */
+export function useContexts(): ContextsState {
+  return useObservable(useController().contexts.state);
+}
+
+function useObservable<T extends object>(state: Observable<T>): T {
   const [value, setValue] = useState(state.value);
   useEffect(() => {
     setValue(state.value);

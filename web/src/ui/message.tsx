@@ -4,7 +4,7 @@ import { copyText } from "../copy";
 import { siblings, type Message, type Stats, type Tree } from "../store/tree";
 import { IconButton } from "./button";
 import { DocumentChip } from "./documents";
-import { count, duration, rate } from "./format";
+import { count, duration, rate } from "../format";
 import { useController } from "./hooks";
 import { Mark } from "./icons";
 import { Markdown } from "./markdown";

@@ -13,7 +13,8 @@ interface Props {
 /** What answers are made with: the conversation's system prompt, and how tokens are drawn. */
 export function Panel({ chat, open, onClose }: Props) {
   const controller = useController();
-  const { draftSystem, settings, server } = useAppState();
+  const { draftSystem, draftContext, settings, server } = useAppState();
+  const about = chat ? chat.context : (draftContext ?? undefined);
   if (!open) return null;
   return (
     <aside class="panel" aria-label="System prompt and sampling">
@@ -23,9 +24,9 @@ export function Panel({ chat, open, onClose }: Props) {
       </div>
       <label class="field">
         <span>System prompt</span>
-        <textarea rows={5} value={chat ? chat.system : draftSystem} placeholder="How the model should answer"
+        <textarea rows={5} value={chat ? chat.system : draftSystem} placeholder={about === undefined ? "How the model should answer" : ""} disabled={about !== undefined}
           onInput={(event) => controller.setSystem(event.currentTarget.value)} />
-        <small>Of this conversation. It is read before everything else.</small>
+        <small>{about === undefined ? "Of this conversation. It is read before everything else." : `A system prompt is read before everything else. This conversation begins with what was read of ${about}, so it takes none.`}</small>
       </label>
       <div class="panel-head">
         <h3>Sampling</h3>

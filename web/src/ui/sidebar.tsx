@@ -3,6 +3,7 @@ import { exportConversation } from "../store/exchange";
 import type { Theme } from "../store/settings";
 import type { Chat } from "../store/storage";
 import { IconButton } from "./button";
+import { ContextsSection } from "./contexts/section";
 import { useAppState, useController } from "./hooks";
 import { Icon, Mark, type IconName } from "./icons";
 import { groupByAge } from "./groups";
@@ -39,6 +40,7 @@ export function Sidebar({ onDone }: { onDone: () => void }) {
         New conversation
       </button>
       <div class="chats">
+        <ContextsSection onDone={onDone} />
         {chats.length === 0 && <p class="hint">Conversations stay in this browser. They will be listed here.</p>}
         {groupByAge(chats, Date.now()).map((group) => (
           <section key={group.name}>
@@ -83,7 +85,7 @@ function Item({ chat, current, busy, onOpen }: ItemProps) {
   return (
     <li class={current ? "item is-current" : "item"}>
       <button type="button" class="item-open" aria-current={current ? "true" : undefined} onClick={onOpen}>
-        {busy && <span class="dot is-busy" role="img" aria-label="answering" />}
+        {busy ? <span class="dot is-busy" role="img" aria-label="answering" /> : chat.context !== undefined && <Icon name="book" />}
         <span>{chat.title}</span>
       </button>
       <IconButton icon="download" label={`Export ${chat.title}`} onClick={() => download(chat)} />

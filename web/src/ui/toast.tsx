@@ -18,7 +18,7 @@ export function ToastView() {
       {toast && (
         <div class="toast">
           <span>{toast.text}</span>
-          {toast.undo && <button type="button" class="plain" onClick={toast.undo}>Undo</button>}
+          {toast.action && <button type="button" class="plain" onClick={toast.action.run}>{toast.action.label}</button>}
           <IconButton icon="close" label="Dismiss" onClick={() => controller.say(null)} />
         </div>
       )}

@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
-import { ApiError, chat, type ChatEvent } from "../../src/api/chat";
+import { chat, type ChatEvent } from "../../src/api/chat";
+import { ApiError } from "../../src/api/http";
 
 const answer = (body: string, status = 200): typeof fetch => async () => new Response(body, { status });
 

@@ -11,10 +11,17 @@ test("comes back as it went", () => {
   expect(importConversation(exportConversation(conversation))).toEqual(conversation);
 });
 
+test("a conversation about a context says which", () => {
+  const bound = { ...conversation, context: "war-and-peace" };
+  expect(importConversation(exportConversation(bound))).toEqual(bound);
+  expect("context" in importConversation(exportConversation(conversation))).toBe(false);
+});
+
 test.each([
   ["{", "not JSON"],
   ["[]", "file"],
   ["{}", "not an exported"],
+  [exportConversation({ ...conversation, context: "a" }).replace('"context": "a"', '"context": {}'), "context"],
   [exportConversation(conversation).replace('"role": "user"', '"role": "root"'), "role"],
   [exportConversation(conversation).replace('"parent": "u"', '"parent": "x"'), "no message x"],
   [exportConversation(conversation).replace('"tokens": 2', '"tokens": "2"'), "tokens"],

@@ -14,6 +14,18 @@ export function rate(tokens: number, ms: number): string {
   return `${value >= 100 ? count(value) : value.toFixed(1)} tokens/s`;
 }
 
+/** 950 bytes, 2.2 MB, 1.4 GB: of 1,000 each, as disks are sold. */
+export function bytes(value: number): string {
+  const units = ["bytes", "kB", "MB", "GB", "TB"];
+  let unit = 0;
+  let size = value;
+  while (size >= 999.5 && unit < units.length - 1) {
+    size /= 1000;
+    ++unit;
+  }
+  return `${unit > 0 && size < 99.95 ? size.toFixed(1) : count(size)} ${units[unit]}`;
+}
+
 /** How long something takes still, or took, in one unit or two. */
 export function duration(ms: number): string {
   if (ms < 1000) return `${Math.round(ms)} ms`;
