@@ -25,27 +25,32 @@ namespace {
 /// Optional elements nest in one another.
 constexpr size_t kMaxPrefixItems = 256;
 
+/// Which values of a place's schema are meant.
+enum class Values { kAll, kObjects };
+
 class SchemaCompiler {
  public:
-  explicit SchemaCompiler(JsonView root) : root_(root) {}
+  /// Adds to `rules`, and to the names of those that all schemas share.
+  SchemaCompiler(JsonView root, RuleSet& rules, std::map<std::string, int>& shared)
+      : root_(root), rules_(rules), shared_(shared) {}
 
-  RuleSet compile() {
-    rules_.root = add_rule("schema");
-    const int body = rule_of(root_, "");
-    set(rules_.root, call(body));
+  /// The rule of the whole schema.
+  int compile(Values values) {
+    const int whole = rule_of(root_, "", values);
     // A list, not recursion: references may form chains of any length.
     while (!waiting_.empty()) {
       const Place next = std::move(waiting_.back());
       waiting_.pop_back();
-      set(next.rule, value_of(next.schema, next.pointer));
+      set(next.rule, value_of(next.schema, next.pointer, next.values));
     }
-    return std::move(rules_);
+    return whole;
   }
 
  private:
   struct Place {
     JsonView schema;
     std::string pointer;
+    Values values;
     int rule;
   };
 
@@ -73,16 +78,16 @@ class SchemaCompiler {
   }
 
   /// The rule of a place of the schema, to be filled later. Places are met again by reference.
-  int rule_of(JsonView schema, const std::string& pointer) {
-    const auto [at, is_new] = places_.try_emplace(pointer, -1);
+  int rule_of(JsonView schema, const std::string& pointer, Values values) {
+    const auto [at, is_new] = places_.try_emplace({pointer, values}, -1);
     if (is_new) {
       at->second = add_rule(fmt::format("schema at \"{}\"", pointer));
-      waiting_.push_back({schema, pointer, at->second});
+      waiting_.push_back({schema, pointer, values, at->second});
     }
     return at->second;
   }
-  Expression call_of(JsonView schema, const std::string& pointer) {
-    return call(rule_of(schema, pointer));
+  Expression call_of(JsonView schema, const std::string& pointer, Values values = Values::kAll) {
+    return call(rule_of(schema, pointer, values));
   }
 
   // ---- any JSON --------------------------------------------------------------------------------
@@ -131,9 +136,12 @@ class SchemaCompiler {
 
   // ---- schemas ---------------------------------------------------------------------------------
 
-  Expression value_of(JsonView schema, const std::string& pointer) {
+  Expression value_of(JsonView schema, const std::string& pointer, Values values) {
     if (schema.is_bool()) {
-      return schema.as_bool(pointer) ? any_value() : choice({});
+      if (!schema.as_bool(pointer)) {
+        return choice({});
+      }
+      return values == Values::kObjects ? any_object() : any_value();
     }
     if (!schema.is_object()) {
       bad_input("{}: a schema is {}, expected an object or a boolean", place(pointer),
@@ -141,28 +149,35 @@ class SchemaCompiler {
     }
     const SchemaKeywords keywords(schema, pointer);
     if (const std::optional<std::string>& form = keywords.whole()) {
-      return value_of_form(schema, *form, pointer);
+      return value_of_form(schema, *form, pointer, values);
     }
     std::vector<Expression> kinds;
     for (const ValueKind kind : keywords.kinds()) {
-      kinds.push_back(value_of_kind(schema, kind, pointer));
+      if (values == Values::kAll || kind == ValueKind::kObject) {
+        kinds.push_back(value_of_kind(schema, kind, pointer));
+      }
+    }
+    if (kinds.empty() && pointer.empty()) {
+      bad_input("{}: allows no object", place(pointer));
     }
     return kinds.size() == 1 ? std::move(kinds[0]) : choice(std::move(kinds));
   }
 
   /// A keyword that says everything by itself.
-  Expression value_of_form(JsonView schema, const std::string& keyword,
-                           const std::string& pointer) {
+  Expression value_of_form(JsonView schema, const std::string& keyword, const std::string& pointer,
+                           Values values) {
     const JsonView value = *schema.find(keyword);
     const std::string at = pointer + "/" + keyword;
     if (keyword == "$ref") {
       const auto [target, target_pointer] = resolve_reference(root_, value, at);
-      return call_of(target, target_pointer);
+      return call_of(target, target_pointer, values);
     }
     if (keyword == "const" || keyword == "enum") {
       std::vector<Expression> texts;
       for (const JsonView& one : listed_values(schema, pointer)) {
-        texts.push_back(bytes(one.dump()));
+        if (values == Values::kAll || one.is_object()) {
+          texts.push_back(bytes(one.dump()));
+        }
       }
       return choice(std::move(texts));
     }
@@ -181,7 +196,7 @@ class SchemaCompiler {
     }
     std::vector<Expression> choices;
     for (size_t i = 0; i < parts.size(); ++i) {
-      choices.push_back(call_of(parts[i], fmt::format("{}/{}", at, i)));
+      choices.push_back(call_of(parts[i], fmt::format("{}/{}", at, i), values));
     }
     return choice(std::move(choices));
   }
@@ -307,9 +322,9 @@ class SchemaCompiler {
     for (const ObjectShape::Property& property : shape.properties) {
       names.push_back(property.name);
     }
-    const Expression key = shared(fmt::format("other names at \"{}\"", pointer),
-                                  [&] { return json_string_besides(names); });
-    const Expression other = member_of(key, additional_value(shape));
+    const int key = add_rule(fmt::format("other names at \"{}\"", pointer));
+    set(key, json_string_besides(names));
+    const Expression other = member_of(call(key), additional_value(shape));
     return braces('{', members_of(members, &other, pointer), '}');
   }
 
@@ -351,17 +366,28 @@ class SchemaCompiler {
   }
 
   const JsonView root_;
-  RuleSet rules_;
-  std::map<std::string, int> shared_;
-  std::map<std::string, int> places_;  ///< by JSON pointer
-  std::vector<Place> waiting_;         ///< places whose rules are empty
+  RuleSet& rules_;
+  std::map<std::string, int>& shared_;
+  std::map<std::pair<std::string, Values>, int> places_;  ///< by JSON pointer
+  std::vector<Place> waiting_;                            ///< places whose rules are empty
 };
 
 }  // namespace
 
 RuleSet json_schema_rules(std::string_view schema) {
+  RuleSet rules;
+  rules.root = JsonSchemaRules(rules).add(schema);
+  return rules;
+}
+
+int JsonSchemaRules::add(std::string_view schema) {
   const JsonDocument document = JsonDocument::parse(schema, "json schema");
-  return SchemaCompiler(document.root()).compile();
+  return SchemaCompiler(document.root(), rules_, shared_).compile(Values::kAll);
+}
+
+int JsonSchemaRules::add_object(std::string_view schema) {
+  const JsonDocument document = JsonDocument::parse(schema, "json schema");
+  return SchemaCompiler(document.root(), rules_, shared_).compile(Values::kObjects);
 }
 
 }  // namespace mm::grammar

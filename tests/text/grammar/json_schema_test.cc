@@ -174,6 +174,56 @@ TEST(JsonSchema, References) {
                 {"7"}, {"8"});
 }
 
+/// Texts of two schemas one after the other, of objects alone.
+RuleSet two_objects(std::string_view first, std::string_view second) {
+  RuleSet rules;
+  JsonSchemaRules schemas(rules);
+  const int a = schemas.add_object(first);
+  const int b = schemas.add_object(second);
+  rules.rules.push_back({"both", sequence({call(a), bytes(" "), call(b)})});
+  rules.root = static_cast<int>(rules.rules.size()) - 1;
+  return rules;
+}
+
+TEST(JsonSchema, SeveralInOneSetKeepApart) {
+  constexpr std::string_view kNode = R"({"type": "object", "properties":
+      {"next": {"$ref": "#"}, "a": {"type": "string"}}, "additionalProperties": {"type": "null"}})";
+  constexpr std::string_view kOther = R"({"type": "object", "properties": {"b": {"type": "string"}},
+      "additionalProperties": {"type": "boolean"}})";
+  Reader reader(two_objects(kNode, kOther), all_bytes());
+  EXPECT_TRUE(reader.matches(R"({"next": {"a": "x"}, "b": null} {"b": "y", "a": true})"));
+  EXPECT_FALSE(reader.matches(R"({"next": {"b": "x"}} {})"));
+  EXPECT_FALSE(reader.matches(R"({} {"a": null})"));
+  // Strings and whatever else JSON consists of are there once.
+  RuleSet one;
+  JsonSchemaRules schemas(one);
+  schemas.add("true");
+  const size_t count = one.rules.size();
+  schemas.add("true");
+  EXPECT_EQ(one.rules.size(), count + 1);
+}
+
+TEST(JsonSchema, ObjectsAlone) {
+  for (const char* schema :
+       {"true", "{}", R"({"type": ["object", "null"]})", R"({"anyOf": [{"type": "object"}, true]})",
+        R"({"$ref": "#/$defs/x", "$defs": {"x": {"title": "x"}}})"}) {
+    Reader reader(two_objects(schema, R"({"enum": [1, {"k": 1}, "x"]})"), all_bytes());
+    EXPECT_TRUE(reader.matches(R"({"a": [1]} {"k":1})")) << schema;
+    EXPECT_FALSE(reader.begins("n")) << schema;
+    EXPECT_FALSE(reader.begins("1")) << schema;
+    EXPECT_FALSE(reader.begins(R"({"a": [1]} 1)")) << schema;
+  }
+  // The same place may stand for all its values elsewhere.
+  Reader reader(two_objects(R"({"anyOf": [{"$ref": "#/$defs/x"}], "$defs": {"x":
+      {"type": ["object", "string"], "additionalProperties": {"$ref": "#/$defs/x"}}}})",
+                            "true"),
+                all_bytes());
+  EXPECT_TRUE(reader.matches(R"({"a": "s"} {})"));
+  EXPECT_FALSE(reader.begins(R"("s")"));
+  RuleSet rules;
+  EXPECT_THROW(JsonSchemaRules(rules).add_object(R"({"type": "string"})"), Error);
+}
+
 TEST(JsonSchema, UnsupportedKeywordsAreNamedWithTheirPlace) {
   const auto refused = [](const char* schema, const char* message) {
     expect_error(schema, ErrorKind::kUnsupported, message);
