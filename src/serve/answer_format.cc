@@ -17,13 +17,6 @@ using Kind = AnswerFormat::Kind;
 constexpr size_t kMostText = 256 << 10;
 constexpr size_t kMostName = 64;
 
-void check_size(const AnswerFormat& format) {
-  if (format.text.size() > kMostText) {
-    throw field_error(format.param, fmt::format("{} has {} bytes, expected at most {}",
-                                                format.title, format.text.size(), kMostText));
-  }
-}
-
 /// `fields` holds name and schema; `param` is the field that OpenAI names when the schema is wrong.
 AnswerFormat read_schema(const JsonFields& fields, const char* param) {
   const JsonView schema = fields.required("schema");
@@ -98,6 +91,13 @@ AnswerFormat read_text_format(const JsonFields& body) {
     format = read_type(JsonFields(*value, "text.format"), nullptr, "text.format.schema");
   }
   return or_grammar(body, std::move(format));
+}
+
+void check_size(const AnswerFormat& format) {
+  if (format.text.size() > kMostText) {
+    throw field_error(format.param, fmt::format("{} has {} bytes, expected at most {}",
+                                                format.title, format.text.size(), kMostText));
+  }
 }
 
 void prepare_for_format(const AnswerFormat& format, bool has_tools, GenerationRequest& request) {

@@ -1,4 +1,5 @@
-/// What a request wants its answers to be: anything, JSON, JSON of a schema, texts of a grammar.
+/// What a request wants its answers to be: anything, JSON, JSON of a schema, texts of a grammar,
+/// calls of tools.
 #pragma once
 
 #include <cstdint>
@@ -10,9 +11,9 @@
 namespace mm {
 
 struct AnswerFormat {
-  enum class Kind : uint8_t { kAny, kJsonObject, kJsonSchema, kGrammar };
+  enum class Kind : uint8_t { kAny, kJsonObject, kJsonSchema, kGrammar, kCalls };
   Kind kind = Kind::kAny;
-  std::string text = {};   ///< the schema, as JSON, or the grammar
+  std::string text = {};   ///< the schema, as JSON, or the grammar; of calls: see call_grammar.h
   std::string param = {};  ///< the field that is at fault if the text is wrong
   std::string title = {};  ///< how messages begin that say so
 };
@@ -23,6 +24,9 @@ AnswerFormat read_answer_format(const JsonFields& body);
 
 /// The same of Responses: `text.format`, whose schema stands beside its type, and `grammar`.
 AnswerFormat read_text_format(const JsonFields& body);
+
+/// Throws ApiError 400 for a text that would take too long to compile.
+void check_size(const AnswerFormat& format);
 
 /// Makes the request one that can keep the format. Refuses `has_tools`: a call would not be in it.
 /// Bans of tokens become the strongest biases, so that what is banned is still drawn where the

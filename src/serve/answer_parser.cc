@@ -107,6 +107,9 @@ AnswerParser::AnswerParser(const AnswerParserOptions& options)
   if (options_.format != ToolFormat::kM1) {
     state_ = State::kText;  // thoughts are M1's
   }
+  buffer_ = options_.begun;
+  while (step()) {
+  }
 }
 
 std::vector<AnswerPart> AnswerParser::push(std::string_view piece) {

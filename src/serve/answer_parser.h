@@ -22,8 +22,9 @@ struct AnswerPart {
 
 struct AnswerParserOptions {
   ToolFormat format = ToolFormat::kNone;
-  bool tools = false;     ///< look for calls; without, they are text
-  size_t most_calls = 0;  ///< the answer is done after as many; 0: no limit
+  bool tools = false;      ///< look for calls; without, they are text
+  size_t most_calls = 0;   ///< the answer is done after as many; 0: no limit
+  std::string begun = {};  ///< of the answer, in the prompt
 };
 
 class AnswerParser {

@@ -6,9 +6,9 @@
 #include <map>
 
 #include "serve/api_error.h"
+#include "serve/chat_answer.h"
 #include "serve/chat_fields.h"
 #include "serve/generation_fields.h"
-#include "serve/openai_request.h"
 
 namespace mm {
 
@@ -161,24 +161,27 @@ Json read_tools(const JsonFields& body) {
   return tools;
 }
 
-/// Reads tool_choice; whether the model may call. Sets `most_calls`.
-bool read_tool_choice(const JsonFields& body, size_t& most_calls) {
+/// Reads tool_choice, and into `parallel` whether there may be more than one call.
+ToolChoice read_tool_choice(const JsonFields& body, bool& parallel) {
+  using Kind = ToolChoice::Kind;
   const std::optional<JsonView> choice = body.find("tool_choice");
   if (!choice) {
-    return true;
+    return {};
   }
   const JsonFields fields(*choice, "tool_choice");
   fields.required("type");
   const std::string type = *fields.text("type");
-  most_calls = fields.boolean("disable_parallel_tool_use").value_or(false) ? 1 : 0;
-  if (type == "any" || type == "tool") {
-    throw unsupported("tool_choice",
-                      "tool_choice: this server has \"none\" and \"auto\"; it cannot force a call");
+  parallel = !fields.boolean("disable_parallel_tool_use").value_or(false);
+  if (type == "tool") {
+    return {Kind::kNamed, read_tool_name(fields)};
+  }
+  if (type == "any") {
+    return {Kind::kRequired};
   }
   if (type != "auto" && type != "none") {
-    fields.refuse("type", "\"auto\" or \"none\"");
+    fields.refuse("type", "\"auto\", \"none\", \"any\" or \"tool\"");
   }
-  return type == "auto";
+  return {type == "auto" ? Kind::kAuto : Kind::kNone};
 }
 
 ChatFields read_chat(const JsonFields& body, ToolFormat format) {
@@ -198,13 +201,9 @@ ChatFields read_chat(const JsonFields& body, ToolFormat format) {
     chat.messages.insert(chat.messages.begin(),
                          {.role = "system", .content = read_texts(body, "system")});
   }
-  Json tools = read_tools(body);
-  if (read_tool_choice(body, chat.most_calls) && !tools.is_null()) {
-    if (format == ToolFormat::kNone) {
-      throw unsupported("tools", "tools: the model's chat template has no place for them");
-    }
-    chat.tools = std::move(tools);
-  }
+  bool parallel = true;
+  const ToolChoice choice = read_tool_choice(body, parallel);
+  chat.tools = choose_tools(choice, read_tools(body), parallel, format, "input_schema");
   return chat;
 }
 
@@ -233,19 +232,18 @@ AnthropicRequest read_anthropic_request(const JsonFields& body, const ServedMode
   const ChatFields chat = read_chat(body, model.tool_format);
   GenerationRequest generation = fields.request;
   read_stops(body, generation.stops);
-  generation.shown_ids = find_answer_markers(model, model.tool_format, !chat.tools.is_null());
-  generation.prompt = chat_prompts(model).encode(chat.messages, chat.tools);
+  generation.prompt = encode_chat(chat, model);
+  ChatAnswer answer = prepare_chat_answer(chat, {}, model, generation);
   AnthropicRequest request;
+  request.job.format = std::move(answer.format);
   request.job.requests.push_back(std::move(generation));
-  request.parser = {
-      .format = model.tool_format, .tools = !chat.tools.is_null(), .most_calls = chat.most_calls};
+  request.parser = std::move(answer.parser);
   request.stream = fields.stream;
   return request;
 }
 
 std::vector<int32_t> read_anthropic_prompt(const JsonFields& body, const ServedModel& model) {
-  const ChatFields chat = read_chat(body, model.tool_format);
-  return chat_prompts(model).encode(chat.messages, chat.tools);
+  return encode_chat(read_chat(body, model.tool_format), model);
 }
 
 }  // namespace mm

@@ -138,35 +138,20 @@ Json read_tools(const JsonFields& body) {
   return tools;
 }
 
-/// Whether the model may call tools.
-bool read_tool_choice(const JsonFields& body, const Json& tools) {
+ToolChoice read_tool_choice(const JsonFields& body) {
+  using Kind = ToolChoice::Kind;
   const std::optional<JsonView> choice = body.find("tool_choice");
   if (!choice) {
-    return !tools.is_null();
+    return {};
   }
-  std::string word = "named";
-  if (choice->is_string()) {
-    word = choice->as_string("tool_choice");
-    if (word != "none" && word != "auto" && word != "required") {
-      body.refuse("tool_choice", "\"none\", \"auto\", \"required\" or a function");
-    }
-  } else {
-    const std::string name = read_tool_name(read_function(JsonFields(*choice, "tool_choice")));
-    const bool is_known = std::any_of(tools.begin(), tools.end(),
-                                      [&](const Json& tool) { return tool["name"] == name; });
-    if (!is_known) {
-      throw field_error("tool_choice",
-                        fmt::format("tool_choice names \"{}\", which is not in tools", name));
-    }
+  if (!choice->is_string()) {
+    return {Kind::kNamed, read_tool_name(read_function(JsonFields(*choice, "tool_choice")))};
   }
-  if (word != "none" && word != "auto") {
-    if (tools.is_null()) {
-      throw field_error("tool_choice", "tool_choice asks for a call, but there are no tools");
-    }
-    throw unsupported("tool_choice",
-                      "tool_choice: this server has \"none\" and \"auto\"; it cannot force a call");
+  const std::optional<ToolChoice> word = find_tool_choice(choice->as_string("tool_choice"));
+  if (!word) {
+    body.refuse("tool_choice", "\"none\", \"auto\", \"required\" or a function");
   }
-  return word == "auto" && !tools.is_null();
+  return *word;
 }
 
 }  // namespace
@@ -183,14 +168,9 @@ ChatFields read_chat_fields(const JsonFields& body, ToolFormat format) {
     fields.messages.push_back(
         reader.read(JsonFields(element, fmt::format("messages[{}]", fields.messages.size()))));
   }
-  Json tools = read_tools(body);
-  if (read_tool_choice(body, tools)) {
-    if (format == ToolFormat::kNone) {
-      throw unsupported("tools", "tools: the model's chat template has no place for them");
-    }
-    fields.tools = std::move(tools);
-  }
-  fields.most_calls = body.boolean("parallel_tool_calls").value_or(true) ? 0 : 1;
+  fields.tools = choose_tools(read_tool_choice(body), read_tools(body),
+                              body.boolean("parallel_tool_calls").value_or(true), format,
+                              "function.parameters");
   return fields;
 }
 

@@ -1,12 +1,12 @@
 /// The conversation and the tools of a chat request, in OpenAI's form.
 #pragma once
 
-#include <cstddef>
 #include <vector>
 
 #include "engine/prompt.h"
 #include "serve/json_fields.h"
 #include "serve/served_model.h"
+#include "serve/tool_choice.h"
 
 namespace mm {
 
@@ -14,14 +14,12 @@ struct ChatFields {
   ChatFields() = default;  // NOLINT(bugprone-exception-escape): only bad_alloc, which may end us
 
   std::vector<ChatMessage> messages;
-  Json tools;             ///< bare function objects, as templates print them; null: none
-  size_t most_calls = 0;  ///< 0: no limit
+  ToolUse tools;
 };
 
 /// Reads messages, tools, tool_choice and parallel_tool_calls. Contents are strings or lists of
 /// text parts, whose texts are joined; an assistant's calls become the model's own text, and a
-/// tool's result gets its name by tool_call_id. Tools that tool_choice "none" rules out are left
-/// out. Throws ApiError 400 that names the field.
+/// tool's result gets its name by tool_call_id. Throws ApiError 400 that names the field.
 ChatFields read_chat_fields(const JsonFields& body, ToolFormat format);
 
 /// The elements of `tools`, none without the field. Throws ApiError 400 when there are too many.

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "serve/call_grammar.h"
 
 namespace mm {
 
@@ -123,6 +124,8 @@ std::shared_ptr<const Grammar> GrammarStore::compile_grammar(const AnswerFormat&
       return Grammar::from_json_schema(format.text, trie_);
     case AnswerFormat::Kind::kGrammar:
       return Grammar::from_text(format.text, trie_);
+    case AnswerFormat::Kind::kCalls:
+      return compile_call_format(format, trie_);
     case AnswerFormat::Kind::kAny:
       break;
   }

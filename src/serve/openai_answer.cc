@@ -6,9 +6,11 @@ namespace mm {
 
 namespace {
 
-const char* finish_reason(const GenerationResult& result, const AnswerParser& parser) {
+/// As OpenAI has it: a call that the request itself named is no reason, the answer just stops.
+const char* finish_reason(const GenerationResult& result, const AnswerParser& parser,
+                          bool named_call) {
   if (parser.calls() > 0 && (result.reason == FinishReason::kStop || parser.done())) {
-    return "tool_calls";
+    return named_call ? "stop" : "tool_calls";
   }
   return result.reason == FinishReason::kStop ? "stop" : "length";
 }
@@ -71,7 +73,8 @@ class OpenAiAnswer final : public AnswerWriter {
     target.result = result;
     add(choice, target.parser.finish(), tokens);
     if (options_.stream) {
-      write_choice(choice, body(target, part_json({}), {}, finish_reason(result, target.parser)));
+      write_choice(choice, body(target, part_json({}), {},
+                                finish_reason(result, target.parser, options_.named_call)));
     }
   }
 
@@ -91,7 +94,7 @@ class OpenAiAnswer final : public AnswerWriter {
       Choice& choice = choices_[i];
       Json json = {{"index", i}};
       json.update(body(choice, whole_json(choice), choice.tokens,
-                       finish_reason(choice.result, choice.parser)));
+                       finish_reason(choice.result, choice.parser, options_.named_call)));
       all.push_back(std::move(json));
     }
     Json answer = frame(std::move(all));

@@ -18,6 +18,7 @@ struct OpenAiAnswerOptions {
   bool logprobs = false;
   int choices_per_prompt = 1;  ///< a prompt counts once in the usage, whatever its choices
   size_t choices = 1;
+  bool named_call = false;  ///< the request named the tool to call
   std::string model;
   AnswerParserOptions parser;  ///< of chats: thoughts and calls in the text
 };

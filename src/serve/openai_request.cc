@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "serve/api_error.h"
+#include "serve/chat_answer.h"
 #include "serve/chat_fields.h"
 #include "serve/generation_fields.h"
 
@@ -83,7 +84,7 @@ void check_turns(const ChatFields& chat) {
   if (chat.messages.size() % 2 == 0) {
     throw field_error("messages", "messages ends with an answer, expected a user's message");
   }
-  if (!chat.tools.is_null()) {
+  if (!chat.tools.told.is_null() || chat.tools.demand.form != ToolFormat::kNone) {
     throw field_error("tools", "tools cannot be added to a context that has begun");
   }
 }
@@ -102,14 +103,11 @@ OpenAiRequest read_chat_request(const JsonFields& body, const ServedModel& model
     throw field_error("top_logprobs", "top_logprobs is given, but logprobs is not true");
   }
   const ChatFields chat = read_chat_fields(body, model.tool_format);
-  const bool has_tools = !chat.tools.is_null();
-  prepare_for_format(format, has_tools, fields.request);
-  const ToolFormat parsed = parsed_format(format, model);
-  fields.request.shown_ids = find_answer_markers(model, parsed, has_tools);
+  ChatAnswer answer = prepare_chat_answer(chat, std::move(format), model, fields.request);
   OpenAiRequest request;
   request.context = body.text("context").value_or("");
   if (request.context.empty()) {
-    request.job = make_job(fields, {chat_prompts(model).encode(chat.messages, chat.tools)});
+    request.job = make_job(fields, {encode_chat(chat, model)});
   } else {
     check_turns(chat);
     request.turns = chat.messages;
@@ -118,8 +116,9 @@ OpenAiRequest read_chat_request(const JsonFields& body, const ServedModel& model
   request.job.top_logprobs = logprobs ? static_cast<int>(top.value_or(0)) : -1;
   request.answer = make_answer_options(fields, request.job, model);
   request.answer.chat = true;
-  request.answer.parser = {.format = parsed, .tools = has_tools, .most_calls = chat.most_calls};
-  request.job.format = std::move(format);
+  request.answer.named_call = chat.tools.demand.is_named;
+  request.answer.parser = std::move(answer.parser);
+  request.job.format = std::move(answer.format);
   return request;
 }
 
@@ -142,26 +141,6 @@ OpenAiRequest read_completion_request(const JsonFields& body, const ServedModel&
   request.job.format = std::move(format);
   request.answer = make_answer_options(fields, request.job, model);
   return request;
-}
-
-ToolFormat parsed_format(const AnswerFormat& format, const ServedModel& model) {
-  return format.kind == AnswerFormat::Kind::kAny ? model.tool_format : ToolFormat::kNone;
-}
-
-std::vector<int32_t> find_answer_markers(const ServedModel& model, ToolFormat format, bool tools) {
-  std::vector<std::string> markers;
-  if (format == ToolFormat::kM1) {
-    markers = {"<think>", "</think>", "<tool_calls>", "</tool_calls>"};
-  } else if (tools) {
-    markers = {calls_marker(format)};
-  }
-  std::vector<int32_t> ids;
-  for (const std::string& marker : markers) {
-    if (const std::optional<int32_t> id = model.tokenizer->find(marker)) {
-      ids.push_back(*id);
-    }
-  }
-  return ids;
 }
 
 }  // namespace mm

@@ -1,7 +1,6 @@
 /// Requests in OpenAI's form, read whole: what to generate and how to write the answer.
 #pragma once
 
-#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -23,11 +22,5 @@ struct OpenAiRequest {
 // Both throw ApiError that names the field.
 OpenAiRequest read_chat_request(const JsonFields& body, const ServedModel& model);
 OpenAiRequest read_completion_request(const JsonFields& body, const ServedModel& model);
-
-/// How answers are taken apart: those of a format are what they are, whatever stands in them.
-ToolFormat parsed_format(const AnswerFormat& format, const ServedModel& model);
-
-/// Ids of the markers in answers that texts would otherwise leave out (GenerationRequest).
-std::vector<int32_t> find_answer_markers(const ServedModel& model, ToolFormat format, bool tools);
 
 }  // namespace mm

@@ -6,9 +6,9 @@
 #include <map>
 
 #include "serve/api_error.h"
+#include "serve/chat_answer.h"
 #include "serve/chat_fields.h"
 #include "serve/generation_fields.h"
-#include "serve/openai_request.h"
 
 namespace mm {
 
@@ -172,24 +172,24 @@ Json read_tools(const JsonFields& body) {
   return tools;
 }
 
-/// Whether the model may call tools.
-bool read_tool_choice(const JsonFields& body) {
+ToolChoice read_tool_choice(const JsonFields& body) {
+  using Kind = ToolChoice::Kind;
   const std::optional<JsonView> choice = body.find("tool_choice");
   if (!choice) {
-    return true;
+    return {};
   }
-  std::string word;
-  if (choice->is_string()) {
-    word = body.text("tool_choice").value_or("");
+  if (!choice->is_string()) {
+    const JsonFields named(*choice, "tool_choice");
+    if (named.text("type").value_or("") != "function") {
+      named.refuse("type", "\"function\"");
+    }
+    return {Kind::kNamed, read_tool_name(named)};
   }
-  if (word == "none" || word == "auto") {
-    return word == "auto";
+  const std::optional<ToolChoice> word = find_tool_choice(choice->as_string("tool_choice"));
+  if (!word) {
+    body.refuse("tool_choice", "\"none\", \"auto\", \"required\" or a function");
   }
-  if (choice->is_object() || word == "required") {
-    throw unsupported("tool_choice",
-                      "tool_choice: this server has \"none\" and \"auto\"; it cannot force a call");
-  }
-  body.refuse("tool_choice", "\"none\" or \"auto\"");
+  return *word;
 }
 
 void check_unsupported(const JsonFields& body) {
@@ -224,14 +224,15 @@ Json make_echo(const JsonFields& body, const ServedModel& model, const Generatio
     const std::optional<JsonView> value = body.find(name);
     return value ? to_json(*value) : Json();
   };
+  Json choice = or_null("tool_choice");
   Json echo = {{"model", model.name},
                {"instructions", or_null("instructions")},
                {"max_output_tokens", or_null("max_output_tokens")},
                {"metadata", body.find("metadata") ? or_null("metadata") : Json::object()},
-               {"parallel_tool_calls", chat.most_calls == 0},
+               {"parallel_tool_calls", chat.tools.most_calls == 0},
                {"temperature", fields.request.sampling.temperature},
                {"top_p", fields.request.sampling.top_p},
-               {"tool_choice", body.text("tool_choice").value_or("auto")},
+               {"tool_choice", choice.is_null() ? Json("auto") : std::move(choice)},
                {"tools", echo_tools(body)},
                {"user", or_null("user")}};
   const std::optional<JsonView> text = body.find("text");
@@ -256,24 +257,16 @@ ResponsesRequest read_responses_request(const JsonFields& body, const ServedMode
   AnswerFormat format = read_text_format(body);
   ChatFields chat;
   chat.messages = read_input(body, model.tool_format);
-  chat.most_calls = body.boolean("parallel_tool_calls").value_or(true) ? 0 : 1;
-  Json tools = read_tools(body);
-  if (read_tool_choice(body) && !tools.is_null()) {
-    if (model.tool_format == ToolFormat::kNone) {
-      throw unsupported("tools", "tools: the model's chat template has no place for them");
-    }
-    chat.tools = std::move(tools);
-  }
-  const bool has_tools = !chat.tools.is_null();
+  chat.tools = choose_tools(read_tool_choice(body), read_tools(body),
+                            body.boolean("parallel_tool_calls").value_or(true), model.tool_format,
+                            "parameters");
   ResponsesRequest request;
   request.answer.stream = fields.stream;
   request.answer.echo = make_echo(body, model, fields, chat);
-  prepare_for_format(format, has_tools, generation);
-  const ToolFormat parsed = parsed_format(format, model);
-  request.answer.parser = {.format = parsed, .tools = has_tools, .most_calls = chat.most_calls};
-  generation.shown_ids = find_answer_markers(model, parsed, has_tools);
-  request.job.format = std::move(format);
-  generation.prompt = chat_prompts(model).encode(chat.messages, chat.tools);
+  ChatAnswer answer = prepare_chat_answer(chat, std::move(format), model, generation);
+  request.answer.parser = std::move(answer.parser);
+  request.job.format = std::move(answer.format);
+  generation.prompt = encode_chat(chat, model);
   request.job.requests.push_back(std::move(generation));
   return request;
 }

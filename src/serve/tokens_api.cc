@@ -1,6 +1,7 @@
 #include "serve/tokens_api.h"
 
 #include "serve/api_error.h"
+#include "serve/chat_answer.h"
 #include "serve/chat_fields.h"
 #include "serve/json_fields.h"
 #include "text/utf8.h"
@@ -46,8 +47,7 @@ Json detokenize(const JsonFields& body, const ServedModel& model) {
 }
 
 Json apply_template(const JsonFields& body, const ServedModel& model) {
-  const ChatFields chat = read_chat_fields(body, model.tool_format);
-  return {{"prompt", chat_prompts(model).render(chat.messages, chat.tools)}};
+  return {{"prompt", render_chat(read_chat_fields(body, model.tool_format), model)}};
 }
 
 void add_route(Router& router, const std::shared_ptr<ServerState>& state, const char* path,

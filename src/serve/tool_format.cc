@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "base/check.h"
 #include "base/error.h"
 #include "base/json.h"
 #include "base/json_value.h"
@@ -41,6 +42,15 @@ std::string spaced(const std::string& json) {
 
 }  // namespace
 
+const CallForm& call_form(ToolFormat format) {
+  static constexpr CallForm kText01{"<function_call>```typescript\n", "functions.", "(", ")",
+                                    "```"};
+  static constexpr CallForm kM1{"<tool_calls>\n", R"({"name": ")", R"(", "arguments": )", "}",
+                                "</tool_calls>"};
+  MM_CHECK(format != ToolFormat::kNone);
+  return format == ToolFormat::kM1 ? kM1 : kText01;
+}
+
 ToolFormat find_tool_format(const PromptBuilder& prompts) {
   if (!prompts.accepts_tools()) {
     return ToolFormat::kNone;
@@ -58,16 +68,17 @@ ToolFormat find_tool_format(const PromptBuilder& prompts) {
 }
 
 std::string format_tool_calls(ToolFormat format, const std::vector<ToolCall>& calls) {
-  std::string out = format == ToolFormat::kM1 ? "<tool_calls>\n" : "<function_call>```typescript\n";
+  const CallForm& form = call_form(format);
+  std::string out(form.opening);
   for (const ToolCall& call : calls) {
-    if (format == ToolFormat::kM1) {
-      out += "{\"name\": " + Json(call.name).dump() + ", \"arguments\": " + spaced(call.arguments) +
-             "}\n";
-    } else {
-      out += "functions." + call.name + "(" + spaced(call.arguments) + ")\n";
-    }
+    out += form.before_name;
+    out += call.name;
+    out += form.before_arguments;
+    out += spaced(call.arguments);
+    out += form.end;
+    out += '\n';
   }
-  return out + (format == ToolFormat::kM1 ? "</tool_calls>" : "```");
+  return out += form.closing;
 }
 
 const char* result_role(ToolFormat format) {

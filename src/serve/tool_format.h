@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "engine/prompt.h"
@@ -21,6 +22,15 @@ struct ToolCall {
   std::string name;
   std::string arguments;  ///< JSON text, an object
 };
+
+/// The texts round names and arguments. A call is `before_name`, the name, `before_arguments`, the
+/// arguments and `end`; an answer's calls are `opening`, a call a line, and `closing`.
+struct CallForm {
+  std::string_view opening, before_name, before_arguments, end, closing;
+};
+
+/// `format` is not kNone.
+const CallForm& call_form(ToolFormat format);
 
 /// Finds out with a trial rendering: a template of M1's form tells the model of <tool_calls>.
 ToolFormat find_tool_format(const PromptBuilder& prompts);

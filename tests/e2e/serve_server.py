@@ -13,9 +13,9 @@ from program import MINI, PROGRAM, environment
 class Server:
     """A server on a free port. Its log is read until it says that it is ready."""
 
-    def __init__(self, *arguments, context=2048):
+    def __init__(self, *arguments, context=2048, model=MINI):
         self.process = subprocess.Popen(
-            [PROGRAM, "serve", "-m", str(MINI), "--port", "0", "-c", str(context),
+            [PROGRAM, "serve", "-m", str(model), "--port", "0", "-c", str(context),
              *map(str, arguments)],
             stderr=subprocess.PIPE, text=True, env=environment())
         self.log = []

@@ -138,6 +138,17 @@ TEST(AnswerParser, IsDoneAfterTheCallsThatAreWanted) {
   EXPECT_TRUE(parser.finish().empty());
 }
 
+TEST(AnswerParser, GoesOnFromWhatThePromptHoldsOfTheAnswer) {
+  AnswerParserOptions m1 = kM1Tools;
+  m1.begun = "<tool_calls>\n";
+  expect_parts(m1, "{\"name\": \"f\"}\n{\"name\": \"g\"}\n</tool_calls>", "[f{}][g{}]");
+  expect_parts(m1, "{\"name\": \"f\", \"argu", "{\"name\": \"f\", \"argu");
+  AnswerParserOptions text01{.format = ToolFormat::kText01, .tools = true};
+  text01.begun = "<function_call>```typescript\n";
+  expect_parts(text01, "functions.f({\"a\": 1})\nfunctions.g({})\n```", "[f{\"a\":1}][g{}]");
+  EXPECT_EQ(AnswerParser(text01).finish().size(), 0U);
+}
+
 TEST(AnswerParser, ReleasesTextAsSoonAsItIsCertain) {
   AnswerParser parser(kM1Tools);
   EXPECT_EQ(show(parser.push("Hello")), "Hello");

@@ -69,8 +69,31 @@ TEST_F(AnthropicRequestTest, WrongFieldsAreNamed) {
             "tools[0].input_schema");
   EXPECT_EQ(refused("{\"max_tokens\": 5, \"tool_choice\": {\"type\": \"any\"}, " + hi + "}"),
             "tool_choice");
+  EXPECT_EQ(refused("{\"max_tokens\": 5, \"tool_choice\": {\"type\": \"all\"}, " + hi + "}"),
+            "tool_choice.type");
+  EXPECT_EQ(refused("{\"max_tokens\": 5, \"tool_choice\": {\"type\": \"tool\"}, " + hi + "}"),
+            "tool_choice.name");
   EXPECT_EQ(refused("{\"max_tokens\": 5, \"stop_sequences\": [\"\"], " + hi + "}"),
             "stop_sequences");
+}
+
+TEST_F(AnthropicRequestTest, ToolChoiceMayDemandCalls) {
+  const std::string body = R"({"max_tokens": 5, "messages": [{"role": "user", "content": "Hi"}],
+                               "tools": [{"name": "f", "input_schema": {"type": "object"}}],
+                               "tool_choice": )";
+  const AnthropicRequest any = read(body + R"({"type": "any"}})");
+  EXPECT_EQ(any.job.format.kind, AnswerFormat::Kind::kCalls);
+  EXPECT_NE(any.job.format.text.find("\"one\":false"), std::string::npos);
+  EXPECT_EQ(any.parser.begun, "<tool_calls>\n");
+  for (const char* choice : {R"({"type": "any", "disable_parallel_tool_use": true}})",
+                             R"({"type": "tool", "name": "f"}})"}) {
+    EXPECT_NE(read(body + choice).job.format.text.find("\"one\":true"), std::string::npos);
+  }
+  EXPECT_EQ(refused(body + R"({"type": "tool", "name": "g"}})"), "tool_choice");
+  // Tokens are counted with the opening of the calls.
+  const JsonDocument document = parse_body(body + R"({"type": "any"}})");
+  EXPECT_EQ(read_anthropic_prompt(JsonFields(document.root()), model),
+            any.job.requests.at(0).prompt);
 }
 
 }  // namespace mm

@@ -54,7 +54,7 @@ TEST(ChatFields, ReadsAConversation) {
   EXPECT_EQ(chat.messages[0].role, "system");
   EXPECT_EQ(chat.messages[1].content, "ab");
   EXPECT_EQ(chat.messages[2].content, "c");
-  EXPECT_TRUE(chat.tools.is_null());
+  EXPECT_TRUE(chat.tools.told.is_null());
 }
 
 TEST(ChatFields, CallsBecomeTheModelsTextAndResultsGetTheirNames) {
@@ -81,26 +81,42 @@ TEST(ChatFields, CallsBecomeTheModelsTextAndResultsGetTheirNames) {
 
 TEST(ChatFields, ToolsAreUnwrappedAndKeepTheirKeys) {
   const ChatFields chat = read(with(std::string("\"tools\": [") + kTool + "]"));
-  EXPECT_EQ(chat.tools.dump(),
+  EXPECT_EQ(chat.tools.told.dump(),
             R"([{"name":"f","x":1,"description":"F.","parameters":{"type":"object"}}])");
-  EXPECT_EQ(chat.most_calls, 0U);
+  EXPECT_EQ(chat.tools.most_calls, 0U);
 }
 
 TEST(ChatFields, ChoiceDecidesWhetherThereAreTools) {
   const std::string tools = std::string("\"tools\": [") + kTool + "]";
-  EXPECT_FALSE(read(with(tools + R"(, "tool_choice": "auto")")).tools.is_null());
-  EXPECT_TRUE(read(with(tools + R"(, "tool_choice": "none")")).tools.is_null());
-  EXPECT_TRUE(read(with(tools + R"(, "tool_choice": "none")"), ToolFormat::kNone).tools.is_null());
-  EXPECT_EQ(read(with(tools + R"(, "parallel_tool_calls": false)")).most_calls, 1U);
-  EXPECT_EQ(refused(with(tools + R"(, "tool_choice": "required")")), "tool_choice");
-  EXPECT_EQ(refused(with(tools + R"(, "tool_choice": {"type": "function", "function":
-                                                      {"name": "f"}})")),
-            "tool_choice");
+  EXPECT_FALSE(read(with(tools + R"(, "tool_choice": "auto")")).tools.told.is_null());
+  for (const ToolFormat format : {ToolFormat::kM1, ToolFormat::kNone}) {
+    EXPECT_TRUE(read(with(tools + R"(, "tool_choice": "none")"), format).tools.told.is_null());
+  }
+  EXPECT_EQ(read(with(tools + R"(, "parallel_tool_calls": false)")).tools.most_calls, 1U);
   EXPECT_EQ(refused(with(tools + R"(, "tool_choice": {"type": "function", "function":
                                                       {"name": "other"}})")),
             "tool_choice");
   EXPECT_EQ(refused(with(tools + R"(, "tool_choice": "maybe")")), "tool_choice");
   EXPECT_EQ(refused(with(R"("tool_choice": "required")")), "tool_choice");
+}
+
+TEST(ChatFields, ChoiceMayDemandCalls) {
+  const std::string tools = std::string("\"tools\": [") + kTool + "]";
+  const ToolUse required =
+      read(with(tools + R"(, "tool_choice": "required")"), ToolFormat::kText01).tools;
+  EXPECT_EQ(required.demand.form, ToolFormat::kText01);
+  EXPECT_FALSE(required.demand.one || required.demand.is_named);
+  EXPECT_EQ(required.demand.schema_field, "function.parameters");
+  EXPECT_FALSE(required.told.is_null());
+  EXPECT_TRUE(read(with(tools + R"(, "tool_choice": "required", "parallel_tool_calls": false)"))
+                  .tools.demand.one);
+  const std::string named = R"(, "tool_choice": {"type": "function", "function": {"name": "f"}})";
+  EXPECT_TRUE(read(with(tools + named)).tools.demand.is_named);
+  EXPECT_EQ(read(with(tools + named), ToolFormat::kNone).tools.demand.form, ToolFormat::kM1);
+  EXPECT_EQ(refused(with(tools + R"(, "tool_choice": {"type": "x"})")), "tool_choice.type");
+  EXPECT_EQ(refused(with(tools + R"(, "tool_choice": {"type": "function"})")),
+            "tool_choice.function");
+  EXPECT_EQ(refused(with(tools + R"(, "tool_choice": 1)")), "tool_choice");
 }
 
 TEST(ChatFields, TemplatesWithoutAPlaceForToolsRefuseThem) {

@@ -6,6 +6,7 @@
 #include <future>
 #include <thread>
 
+#include "serve/call_grammar.h"
 #include "text/tokenizer.h"
 
 namespace mm {
@@ -100,6 +101,20 @@ TEST(GrammarStore, ErrorsNameFieldKeywordAndPlace) {
   EXPECT_EQ(large.error->status, 400);
   EXPECT_EQ(large.error->param, "grammar");
   EXPECT_EQ(large.error->code, "invalid_value");  // not an error of the context's length
+}
+
+TEST(GrammarStore, AToolsSchemaIsNamedByItsPlaceInTheRequest) {
+  GrammarStore store(tokenizer(), {});
+  CallDemand demand;
+  demand.form = ToolFormat::kM1;
+  demand.schema_field = "input_schema";
+  demand.tools = {{{"index", 3}, {"name", "f"}, {"parameters", {{"not", true}}}}};
+  const CompiledFormat bad = get(store, make_call_format(demand, true));
+  ASSERT_TRUE(bad.error);
+  EXPECT_EQ(bad.error->param, "tools[3].input_schema");
+  demand.tools[0]["parameters"] = Json::object();
+  EXPECT_NE(get(store, make_call_format(demand, true)).grammar, nullptr);
+  EXPECT_EQ(store.size(), 1U);
 }
 
 TEST(GrammarStore, MayEndWhileGrammarsAreWishedFor) {

@@ -21,11 +21,12 @@ const Tokenizer& tokenizer() {
 }
 
 struct Chat {
-  explicit Chat(bool stream, size_t most_calls = 0) {
+  explicit Chat(bool stream, size_t most_calls = 0, bool named_call = false) {
     OpenAiAnswerOptions options;
     options.chat = true;
     options.stream = stream;
     options.model = "m";
+    options.named_call = named_call;
     options.parser = {.format = ToolFormat::kM1, .tools = true, .most_calls = most_calls};
     writer = make_openai_answer(exchange, tokenizer(), options);
     writer->begin();
@@ -126,6 +127,15 @@ TEST(OpenAiAnswer, StopsAfterTheCallsThatAreWanted) {
   const Json choice = chat.whole()["choices"][0];
   EXPECT_EQ(choice["finish_reason"], "tool_calls");
   EXPECT_EQ(choice["message"]["tool_calls"].size(), 1U);
+}
+
+TEST(OpenAiAnswer, ACallThatTheRequestNamedIsNoReasonToEnd) {
+  for (const bool stream : {false, true}) {
+    const Chat chat(stream, 0, true);
+    chat.write("<tool_calls>{\"name\": \"f\"}</tool_calls>");
+    chat.end();
+    EXPECT_EQ(stream ? chat.deltas().back() : chat.whole()["choices"][0]["finish_reason"], "stop");
+  }
 }
 
 TEST(OpenAiAnswer, HasNoContentBesideCallsAlone) {

@@ -74,6 +74,24 @@ TEST_F(ResponsesRequestTest, ToolChoiceNoneHidesTheTools) {
   EXPECT_FALSE(read(body).answer.parser.tools);
 }
 
+TEST_F(ResponsesRequestTest, ToolChoiceMayDemandCalls) {
+  const std::string tools = R"({"input": "Hi", "tools": [{"type": "function", "name": "f"}])";
+  const ResponsesRequest required = read(tools + R"(, "tool_choice": "required"})");
+  EXPECT_EQ(required.job.format.kind, AnswerFormat::Kind::kCalls);
+  EXPECT_EQ(required.answer.parser.begun, "<tool_calls>\n");
+  EXPECT_EQ(required.answer.echo["tool_choice"], "required");
+  EXPECT_NE(required.job.format.text.find("\"parameters\""), std::string::npos);
+  const ResponsesRequest named =
+      read(tools + R"(, "tool_choice": {"type": "function", "name": "f"}})");
+  EXPECT_EQ(named.answer.echo["tool_choice"]["name"], "f");
+  EXPECT_NE(named.job.format.text, required.job.format.text);
+  EXPECT_EQ(prompt(tools + R"(, "tool_choice": "required"})"),
+            "<user >Hi\n{\"name\": \"f\"}<tool_calls>\n");
+  EXPECT_EQ(refused(tools + R"(, "tool_choice": {"type": "web_search"}})"), "tool_choice.type");
+  EXPECT_EQ(refused(tools + R"(, "tool_choice": {"type": "function", "name": "g"}})"),
+            "tool_choice");
+}
+
 TEST_F(ResponsesRequestTest, AnswersOfAFormatAreNotTakenApart) {
   const ResponsesRequest free = read(R"({"input": "Hi"})");
   EXPECT_EQ(free.job.format.kind, AnswerFormat::Kind::kAny);
