@@ -1,12 +1,13 @@
 #include "serve/context_chat.h"
 
+#include <fmt/format.h>
+
 #include <memory>
 
 #include "base/error.h"
 #include "engine/context_notes.h"
 #include "engine/turn_frame.h"
 #include "serve/api_error.h"
-#include "serve/chat_fields.h"
 
 namespace mm {
 
@@ -34,6 +35,25 @@ std::string added_text(const std::vector<ChatMessage>& turns, const ContextNotes
 }
 
 }  // namespace
+
+void check_turns(const ChatFields& chat, const std::string& field) {
+  const std::vector<ChatMessage>& turns = chat.messages;
+  for (size_t i = 0; i < turns.size(); ++i) {
+    const char* expected = i % 2 == 0 ? "user" : "assistant";
+    if (turns[i].role != expected) {
+      const std::string role = fmt::format("{}[{}].role", field, i);
+      throw field_error(role, fmt::format("{} is \"{}\", expected \"{}\": after a context, user "
+                                          "and assistant take turns",
+                                          role, turns[i].role, expected));
+    }
+  }
+  if (turns.size() % 2 == 0) {
+    throw field_error(field, field + " ends with an answer, expected a user's message");
+  }
+  if (!chat.tools.told.is_null() || chat.tools.demand.form != ToolFormat::kNone) {
+    throw field_error("tools", "tools cannot be added to a context that has begun");
+  }
+}
 
 void go_on_from_context(const ContextStore& store, const std::string& name,
                         const std::vector<ChatMessage>& turns, const ServedModel& model,

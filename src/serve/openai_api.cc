@@ -18,28 +18,52 @@ void start(const StatePtr& state, const ExchangePtr& exchange, OpenAiRequest req
                    make_openai_answer(exchange, *model.tokenizer, std::move(request.answer)));
 }
 
-/// A chat that goes on from a context begins with files, and so on a thread that may wait.
-void answer_chat(const StatePtr& state, const std::optional<ContextStore>& contexts,
-                 WorkThreads& threads, const HttpRequest& http, const ExchangePtr& exchange) {
+void start(const StatePtr& state, const ExchangePtr& exchange, ResponsesRequest request) {
   const ServedModel& model = state->ready();
-  state->metrics.count_request("/v1/chat/completions");
-  const JsonDocument document = parse_body(http.body);
-  OpenAiRequest request = read_chat_request(JsonFields(document.root()), model);
-  if (request.context.empty()) {
-    start(state, exchange, std::move(request));
-    return;
-  }
-  if (!contexts) {
-    throw field_error("context", "context: this server keeps none (--context-dir)");
-  }
-  threads.post([state, store = *contexts, exchange, request = std::move(request)]() mutable {
-    try {
-      go_on_from_context(store, request.context, request.turns, state->ready(), request.job);
+  start_generation(state, exchange, std::move(request.job),
+                   make_responses_answer(exchange, *model.tokenizer, std::move(request.answer)));
+}
+
+/// Conversations, which may go on from a context.
+struct Chats {
+  StatePtr state;
+  std::optional<ContextStore> contexts;
+  WorkThreads* threads;
+
+  /// One that goes on from a context begins with files, and so on a thread that may wait.
+  template <typename Request>
+  void answer(const ExchangePtr& exchange, Request request) const {
+    if (request.context.empty()) {
       start(state, exchange, std::move(request));
-    } catch (const std::exception& error) {
-      exchange->respond(error_response(to_api_error(error)));
+      return;
     }
-  });
+    if (!contexts) {
+      throw field_error("context", "context: this server keeps none (--context-dir)");
+    }
+    threads->post(
+        [state = state, store = *contexts, exchange, request = std::move(request)]() mutable {
+          try {
+            go_on_from_context(store, request.context, request.turns, state->ready(), request.job);
+            start(state, exchange, std::move(request));
+          } catch (const std::exception& error) {
+            exchange->respond(error_response(to_api_error(error)));
+          }
+        });
+  }
+};
+
+void answer_chat(const Chats& chats, const HttpRequest& http, const ExchangePtr& exchange) {
+  const ServedModel& model = chats.state->ready();
+  chats.state->metrics.count_request("/v1/chat/completions");
+  const JsonDocument document = parse_body(http.body);
+  chats.answer(exchange, read_chat_request(JsonFields(document.root()), model));
+}
+
+void answer_response(const Chats& chats, const HttpRequest& http, const ExchangePtr& exchange) {
+  const ServedModel& model = chats.state->ready();
+  chats.state->metrics.count_request("/v1/responses");
+  const JsonDocument document = parse_body(http.body);
+  chats.answer(exchange, read_responses_request(JsonFields(document.root()), model));
 }
 
 void answer_completion(const StatePtr& state, const HttpRequest& http,
@@ -50,26 +74,18 @@ void answer_completion(const StatePtr& state, const HttpRequest& http,
   start(state, exchange, read_completion_request(JsonFields(document.root()), model));
 }
 
-void answer_response(const StatePtr& state, const HttpRequest& http, const ExchangePtr& exchange) {
-  const ServedModel& model = state->ready();
-  state->metrics.count_request("/v1/responses");
-  const JsonDocument document = parse_body(http.body);
-  ResponsesRequest request = read_responses_request(JsonFields(document.root()), model);
-  start_generation(state, exchange, std::move(request.job),
-                   make_responses_answer(exchange, *model.tokenizer, std::move(request.answer)));
-}
-
 }  // namespace
 
 void add_openai_routes(Router& router, const std::shared_ptr<ServerState>& state,
                        const std::optional<ContextStore>& contexts, WorkThreads& threads) {
+  const Chats chats{state, contexts, &threads};
   router.add("POST", "/v1/responses",
-             [state](const HttpRequest& request, const ExchangePtr& exchange) {
-               answer_response(state, request, exchange);
+             [chats](const HttpRequest& request, const ExchangePtr& exchange) {
+               answer_response(chats, request, exchange);
              });
   router.add("POST", "/v1/chat/completions",
-             [state, contexts, &threads](const HttpRequest& request, const ExchangePtr& exchange) {
-               answer_chat(state, contexts, threads, request, exchange);
+             [chats](const HttpRequest& request, const ExchangePtr& exchange) {
+               answer_chat(chats, request, exchange);
              });
   router.add("POST", "/v1/completions",
              [state](const HttpRequest& request, const ExchangePtr& exchange) {

@@ -5,6 +5,7 @@
 #include "serve/api_error.h"
 #include "serve/chat_answer.h"
 #include "serve/chat_fields.h"
+#include "serve/context_chat.h"
 #include "serve/generation_fields.h"
 
 namespace mm {
@@ -70,25 +71,6 @@ OpenAiAnswerOptions make_answer_options(const GenerationFields& fields,
   return options;
 }
 
-/// What goes on from a context: its beginning has been said.
-void check_turns(const ChatFields& chat) {
-  for (size_t i = 0; i < chat.messages.size(); ++i) {
-    const char* expected = i % 2 == 0 ? "user" : "assistant";
-    if (chat.messages[i].role != expected) {
-      const std::string field = fmt::format("messages[{}].role", i);
-      throw field_error(field, fmt::format("{} is \"{}\", expected \"{}\": after a context, user "
-                                           "and assistant take turns",
-                                           field, chat.messages[i].role, expected));
-    }
-  }
-  if (chat.messages.size() % 2 == 0) {
-    throw field_error("messages", "messages ends with an answer, expected a user's message");
-  }
-  if (!chat.tools.told.is_null() || chat.tools.demand.form != ToolFormat::kNone) {
-    throw field_error("tools", "tools cannot be added to a context that has begun");
-  }
-}
-
 }  // namespace
 
 OpenAiRequest read_chat_request(const JsonFields& body, const ServedModel& model) {
@@ -109,7 +91,7 @@ OpenAiRequest read_chat_request(const JsonFields& body, const ServedModel& model
   if (request.context.empty()) {
     request.job = make_job(fields, {encode_chat(chat, model)});
   } else {
-    check_turns(chat);
+    check_turns(chat, "messages");
     request.turns = chat.messages;
     request.job = make_job(fields, {{}});
   }

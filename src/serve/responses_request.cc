@@ -8,6 +8,7 @@
 #include "serve/api_error.h"
 #include "serve/chat_answer.h"
 #include "serve/chat_fields.h"
+#include "serve/context_chat.h"
 #include "serve/generation_fields.h"
 
 namespace mm {
@@ -193,8 +194,7 @@ ToolChoice read_tool_choice(const JsonFields& body) {
 }
 
 void check_unsupported(const JsonFields& body) {
-  for (const char* name :
-       {"previous_response_id", "conversation", "prompt", "background", "context"}) {
+  for (const char* name : {"previous_response_id", "conversation", "prompt", "background"}) {
     refuse_unless_empty(body, name);
   }
   if (body.integer("top_logprobs", 0, 20).value_or(0) > 0) {
@@ -266,7 +266,16 @@ ResponsesRequest read_responses_request(const JsonFields& body, const ServedMode
   ChatAnswer answer = prepare_chat_answer(chat, std::move(format), model, generation);
   request.answer.parser = std::move(answer.parser);
   request.job.format = std::move(answer.format);
-  generation.prompt = encode_chat(chat, model);
+  request.context = body.text("context").value_or("");
+  if (request.context.empty()) {
+    generation.prompt = encode_chat(chat, model);
+  } else {
+    if (body.find("instructions")) {
+      throw field_error("instructions", "instructions cannot be added to a context that has begun");
+    }
+    check_turns(chat, "input");
+    request.turns = std::move(chat.messages);
+  }
   request.job.requests.push_back(std::move(generation));
   return request;
 }

@@ -1,6 +1,10 @@
 /// Requests in the form of OpenAI's Responses, read whole.
 #pragma once
 
+#include <string>
+#include <vector>
+
+#include "engine/prompt.h"
 #include "serve/generation_job.h"
 #include "serve/json_fields.h"
 #include "serve/responses_answer.h"
@@ -9,7 +13,9 @@
 namespace mm {
 
 struct ResponsesRequest {
-  GenerationJobOptions job;  ///< one choice
+  std::string context;             ///< a durable context that `input` goes on from; empty: none
+  std::vector<ChatMessage> turns;  ///< of such a request, which has no prompt yet
+  GenerationJobOptions job;        ///< one choice
   ResponsesAnswerOptions answer;
 };
 

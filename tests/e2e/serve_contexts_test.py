@@ -53,6 +53,17 @@ class Contexts(ProgramTest):
         for choice in more["choices"]:
             self.assertEqual(choice["message"], cold["choices"][0]["message"])
 
+    def test_responses_go_on_from_a_context(self):
+        text = self.chat("Who went home?")["choices"][0]["message"]["content"]
+        body = {"context": "book", "input": "Who went home?", "temperature": 0,
+                "max_output_tokens": 12}
+        status, _, answer = self.server.request("POST", "/v1/responses", body)
+        self.assertEqual(status, 200, answer)
+        self.assertEqual(answer["output"][0]["content"][0]["text"], text)
+        self.assertGreaterEqual(answer["usage"]["input_tokens_details"]["cached_tokens"], 256)
+        body["context"] = "none"
+        self.assertEqual(self.server.request("POST", "/v1/responses", body)[0], 404)
+
     def test_what_cannot_be_used_is_refused_with_the_reason(self):
         cases = [({"context": "none"}, 404), ({"context": "../book"}, 400),
                  ({"context": 5}, 400)]

@@ -105,6 +105,24 @@ TEST_F(ResponsesRequestTest, AnswersOfAFormatAreNotTakenApart) {
   EXPECT_EQ(request.answer.echo["text"]["format"]["type"], "json_object");
 }
 
+TEST_F(ResponsesRequestTest, InputGoesOnFromAContext) {
+  const ResponsesRequest request = read(
+      R"({"context": "book", "input": [{"role": "user", "content": "a"},
+          {"type": "reasoning"}, {"role": "assistant", "content": "b"},
+          {"role": "user", "content": "c"}]})");
+  EXPECT_EQ(request.context, "book");
+  ASSERT_EQ(request.turns.size(), 3U);
+  EXPECT_EQ(request.turns[2].content, "c");
+  EXPECT_TRUE(request.job.requests.at(0).prompt.empty());
+  EXPECT_EQ(refused(R"({"context": "book", "input": [{"role": "system", "content": "a"}]})"),
+            "input[0].role");
+  EXPECT_EQ(refused(R"({"context": "book", "input": "a", "instructions": "b"})"), "instructions");
+  EXPECT_EQ(refused(R"({"context": "book", "input": "a",
+                        "tools": [{"type": "function", "name": "f"}]})"),
+            "tools");
+  EXPECT_EQ(refused(R"({"context": 5, "input": "a"})"), "context");
+}
+
 TEST_F(ResponsesRequestTest, WrongFieldsAreNamed) {
   const std::vector<std::pair<std::string, std::string>> cases = {
       {R"({})", "input"},
