@@ -6,11 +6,19 @@ import { ApiError } from "./api/http";
 import { noContexts, type Contexts, type Writing } from "./store/contexts";
 import { Observable } from "./store/observable";
 import { advance } from "./store/prefill";
+import type { TextDocument } from "./store/tree";
+
+/** Documents that were chosen elsewhere on the page. */
+export interface Given {
+  readonly documents: readonly TextDocument[];
+  /** They are being read: elsewhere they are not needed any more. */
+  readonly taken: () => void;
+}
 
 /** What is shown above the page. */
 export type ContextDialog =
   /** A text for a new context (whose name is empty until it is being read), or for one that exists: more, or the rest of what was interrupted. */
-  | { readonly kind: "write"; readonly mode: "new" | "append" | "finish"; readonly name: string }
+  | { readonly kind: "write"; readonly mode: "new" | "append" | "finish"; readonly name: string; readonly given?: Given }
   | { readonly kind: "details"; readonly name: string }
   /** How a server comes to have contexts. */
   | { readonly kind: "off" };
@@ -31,9 +39,8 @@ export interface ContextSurroundings {
   readonly askKey: () => void;
 }
 
-type Write = (signal: AbortSignal) => AsyncGenerator<WriteEvent>;
-
 const stopped = "Stopped";
+const blankLine = "\n\n";
 
 /** The server's durable contexts, and what a person can do with them. */
 export class ContextsController {
@@ -58,17 +65,27 @@ export class ContextsController {
 
   /** Reads a text into a new context. Returns what went wrong before reading began, or "". */
   create(name: string, text: string): Promise<string> {
-    return this.write({ name, text, kind: "create" }, (signal) => createContext(name, text, signal, this.page.send));
+    return this.write({ name, text, kind: "create" });
   }
 
+  /** Adds a text, parted by a blank line from what is there. Returns the same. */
   append(name: string, text: string): Promise<string> {
-    return this.write({ name, text, kind: "append" }, (signal) => appendToContext(name, text, signal, this.page.send));
+    return this.write({ name, text: blankLine + text, kind: "append" });
   }
 
-  /** Goes on with what was interrupted before this page was opened; whether it was made or appended to then, the server alone knows. */
+  /**
+   * Goes on with what was interrupted before this page was opened. The server takes the text that it
+   * was begun with and no other; whether here or by the program, and whether as a new context or at
+   * the end of one, is not known. Returns the same.
+   */
   async finish(name: string, text: string): Promise<string> {
-    const error = await this.create(name, text);
-    return error === "" ? "" : this.append(name, text);
+    const begun = [{ text, kind: "create" }, { text: blankLine + text, kind: "append" }, { text, kind: "append" }] as const;
+    let error = "";
+    for (const how of begun) {
+      error = await this.write({ name, ...how });
+      if (error === "") return "";
+    }
+    return error;
   }
 
   stop(name: string): void {
@@ -79,8 +96,7 @@ export class ContextsController {
   async resume(name: string): Promise<void> {
     const writing = this.state.value.writing.get(name);
     if (!writing) return;
-    const { kind, text } = writing;
-    const error = await (kind === "create" ? this.create(name, text) : this.append(name, text));
+    const error = await this.write(writing);
     if (error !== "") this.setWriting(name, { ...writing, halted: error });
   }
 
@@ -116,15 +132,16 @@ export class ContextsController {
     }
   }
 
-  private async write(what: Pick<Writing, "name" | "text" | "kind">, start: Write): Promise<string> {
-    const { name } = what;
+  private async write({ name, text, kind }: Pick<Writing, "name" | "text" | "kind">): Promise<string> {
+    const { send } = this.page;
+    const start = kind === "create" ? createContext : appendToContext;
     const stop = new AbortController();
     this.stops.get(name)?.abort();
     this.stops.set(name, stop);
     const startedAt = this.page.now();
-    this.setWriting(name, { ...what, startedAt, prefill: null, halted: null });
+    this.setWriting(name, { name, text, kind, startedAt, prefill: null, halted: null });
     try {
-      for await (const event of start(stop.signal)) this.take(name, event);
+      for await (const event of whenFree(() => start(name, text, stop.signal, send))) this.take(name, event);
       return "";
     } catch (error) {
       return this.halt(name, stop.signal.aborted ? stopped : this.wordsOf(error, name), stop.signal.aborted);
@@ -187,6 +204,7 @@ export class ContextsController {
       case 404:
         return `The server has no context ${name} any more.`;
       case 409:
+        if (isBusy(error)) return `${name} is being written. Try again when that is done.`;
         return `There is a context ${name} already. Choose another name, or delete that one first.`;
       case 413:
         return "This text is larger than the server takes at once. Start it with a larger --max-body, or make the context there: minimax context create.";
@@ -195,6 +213,27 @@ export class ContextsController {
         return `${error.message} Try again in a moment.`;
       default:
         return error.message;
+    }
+  }
+}
+
+/** Only one may write a context. The server's word for it is also that for a name that is taken. */
+function isBusy(error: unknown): boolean {
+  return error instanceof ApiError && error.status === 409 && error.message.includes("is being written");
+}
+
+const tries = 8;
+const betweenMs = 250;
+
+/** Begins again for a while if the context is being written: the server may not yet know that reading was stopped. */
+async function* whenFree(start: () => AsyncGenerator<WriteEvent>): AsyncGenerator<WriteEvent> {
+  for (let left = tries; ; --left) {
+    try {
+      yield* start();
+      return;
+    } catch (error) {
+      if (!isBusy(error) || left === 1) throw error;
+      await new Promise((resolve) => setTimeout(resolve, betweenMs));
     }
   }
 }

@@ -79,6 +79,23 @@ test("what the server refuses at once is returned with what to do, and forgotten
   expect(state().writing.size).toBe(0);
 });
 
+test("a context that is being written is tried again for a while", async () => {
+  let busy = 2;
+  const { contexts, asked } = make(() => (busy-- > 0 ? failing(409, "context book is being written by process 7") : new Response(sse({ context: book }) + "data: [DONE]\n\n")));
+  expect(await contexts.create("book", "text")).toBe("");
+  expect(asked.filter((line) => line.startsWith("POST")).length).toBe(3);
+});
+
+test("what is added is parted by a blank line from what is there", async () => {
+  let text = "";
+  const { contexts } = make((_, init) => {
+    ({ text } = JSON.parse(String(init?.body)) as { text: string });
+    return new Response(sse({ context: book }) + "data: [DONE]\n\n");
+  });
+  await contexts.append("book", "More.");
+  expect(text).toBe("\n\nMore.");
+});
+
 test("what fails midway can be taken up again", async () => {
   const { contexts, state, said } = make(() => new Response(sse(progress(3), { error: { message: "the disk is full" } })));
   expect(await contexts.create("book", "text")).toBe("");

@@ -47,6 +47,7 @@ export function Composer({ chat, documents, onFiles }: Props) {
     setText("");
     documents.clear();
   };
+  const keep = () => controller.contexts.show({ kind: "write", mode: "new", name: "", given: { documents: documents.ready, taken: documents.clear } });
   const onKeyDown = (event: KeyboardEvent) => {
     if (event.key === "Enter" && !event.shiftKey && !event.isComposing) {
       event.preventDefault();
@@ -69,6 +70,9 @@ export function Composer({ chat, documents, onFiles }: Props) {
           <div class="chips">
             {documents.ready.map((d, i) => <DocumentChip key={i} document={d} onRemove={() => documents.remove(i)} />)}
             {documents.counting.map((name) => <div key={name} class="chip is-busy" role="status">Counting the tokens of {name}…</div>)}
+            {contexts.available === "on" && about === undefined && documents.counting.length === 0 && (
+              <button type="button" class="plain" title="Read once by the server, for many conversations" onClick={keep}>Keep as a context…</button>
+            )}
           </div>
         )}
         <textarea id="question" ref={area} rows={1} aria-label="Question" placeholder={about === undefined ? "Ask, or drop in a long text" : `Ask about ${about}`} value={text}

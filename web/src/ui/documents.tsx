@@ -15,10 +15,10 @@ export interface Documents {
   clear(): void;
 }
 
-/** `onError` is told what is wrong with a file. */
-export function useDocuments(onError: (message: string) => void): Documents {
+/** `onError` is told what is wrong with a file; `given` are there from the beginning. */
+export function useDocuments(onError: (message: string) => void, given: readonly TextDocument[] = []): Documents {
   const controller = useController();
-  const [ready, setReady] = useState<readonly TextDocument[]>([]);
+  const [ready, setReady] = useState(given);
   const [counting, setCounting] = useState<readonly string[]>([]);
   const add = async (file: File) => {
     setCounting((names) => [...names, file.name]);

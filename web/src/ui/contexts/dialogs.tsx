@@ -9,7 +9,7 @@ export function ContextDialogs() {
   const { dialog } = useContexts();
   switch (dialog?.kind) {
     case "write":
-      return <WriteDialog key={dialog.mode} mode={dialog.mode} name={dialog.name} />;
+      return <WriteDialog key={dialog.mode} mode={dialog.mode} name={dialog.name} given={dialog.given} />;
     case "details":
       return <DetailsDialog key={dialog.name} name={dialog.name} />;
     case "off":

@@ -1,7 +1,7 @@
 import { useEffect, useRef, useState } from "preact/hooks";
-import { isContextName, suggestName, type Writing } from "../../store/contexts";
+import type { Given } from "../../contexts_controller";
+import { findContext, isContextName, suggestName, type Writing } from "../../store/contexts";
 import { joinTexts } from "../../store/prompt";
-import { IconButton } from "../button";
 import { Dialog } from "../dialog";
 import { DocumentChip, useDocuments } from "../documents";
 import { count } from "../../format";
@@ -18,10 +18,10 @@ interface Props {
 }
 
 /** A text for a context: chosen, then read. */
-export function WriteDialog({ mode, name }: Props) {
+export function WriteDialog({ mode, name, given }: Props & { given: Given | undefined }) {
   const controller = useController();
   const { writing } = useContexts();
-  const documents = useDocuments((message) => setError(message));
+  const documents = useDocuments((message) => setError(message), given?.documents);
   const [error, setError] = useState("");
   const running = name === "" ? undefined : writing.get(name);
   const title = mode === "new" ? (running ? name : "New context") : mode === "append" ? `Add text to ${name}` : `Finish ${name}`;
@@ -32,22 +32,24 @@ export function WriteDialog({ mode, name }: Props) {
       }}>
       {running && <Progress writing={running} />}
       {/* It stays while the text is read: should the server refuse it, everything is as it was. */}
-      <WriteForm mode={mode} name={name} hidden={running !== undefined} documents={documents} error={error} onError={setError} />
+      <WriteForm mode={mode} name={name} hidden={running !== undefined} documents={documents} error={error} onError={setError} onStart={given?.taken} />
     </Dialog>
   );
 }
 
 function Progress({ writing }: { writing: Writing }) {
   const controller = useController();
-  const { entries } = useContexts();
+  const contexts = useContexts();
   const { name, halted, prefill } = writing;
+  const entry = findContext(contexts, name);
+  const kept = entry?.tokens ?? 0;
   const first = useRef<HTMLButtonElement>(null);
   // The form that had the focus is gone.
   useEffect(() => first.current?.focus(), [halted === null]);
   const close = () => controller.contexts.show(null);
   const discard = () => {
     // What is read may have taken hours: the details ask before it is deleted.
-    if (entries.some((entry) => entry.name === name)) return controller.contexts.show({ kind: "details", name });
+    if (entry) return controller.contexts.show({ kind: "details", name });
     controller.contexts.forget(name);
     close();
   };
@@ -55,8 +57,8 @@ function Progress({ writing }: { writing: Writing }) {
     return (
       <>
         <p role="status">
-          <strong>{halted}.</strong>{" "}
-          {prefill ? `${count(prefill.processed)} of ${count(prefill.total)} tokens were read. What is read stays, and reading can go on from there.` : "Reading had not begun."}
+          <strong>{sentence(halted)}</strong>{" "}
+          {prefill && kept > 0 ? `${count(kept)} of ${count(prefill.total)} tokens are kept. Reading goes on from there.` : "Nothing is kept yet."}
         </p>
         <div class="dialog-actions">
           <button type="button" class="plain" onClick={writing.kind === "create" ? discard : close}>{writing.kind === "create" ? "Discard" : "Later"}</button>
@@ -82,12 +84,13 @@ interface FormProps extends Props {
   readonly documents: ReturnType<typeof useDocuments>;
   readonly error: string;
   readonly onError: (message: string) => void;
+  readonly onStart: (() => void) | undefined;
 }
 
 /** Pasted text is counted once nothing was typed for this long. */
 const countAfterMs = 500;
 
-function WriteForm({ mode, name, hidden, documents, error, onError }: FormProps) {
+function WriteForm({ mode, name, hidden, documents, error, onError, onStart }: FormProps) {
   const controller = useController();
   const contexts = useContexts();
   const { server } = useAppState();
@@ -129,6 +132,7 @@ function WriteForm({ mode, name, hidden, documents, error, onError }: FormProps)
   const start = async () => {
     if (!ready) return;
     onError("");
+    onStart?.();
     const text = joinTexts([...documents.ready.map((d) => d.text), pasted]);
     controller.contexts.show({ kind: "write", mode, name: newName });
     const { contexts: all } = controller;
@@ -175,6 +179,10 @@ function WriteForm({ mode, name, hidden, documents, error, onError }: FormProps)
       </div>
     </form>
   );
+}
+
+function sentence(text: string): string {
+  return /[.!?]$/.test(text) ? text : `${text}.`;
 }
 
 const explanations: Readonly<Record<Mode, string>> = {
