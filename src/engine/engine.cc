@@ -14,6 +14,7 @@
 #include "engine/scheduler.h"
 #include "engine/step_cost.h"
 #include "model/summary.h"
+#include "tensor/device.h"
 
 namespace mm {
 namespace {
@@ -169,6 +170,8 @@ struct Engine::Impl {
   Executor executor;
   HostCache host_cache;
   RecomputeCost cost;
+  ModelSummary summary;
+  StepCosts step_costs;
   PrefixCache cache;
   Scheduler scheduler;
   std::map<RequestId, std::unique_ptr<Active>> active;
@@ -191,6 +194,9 @@ struct Engine::Impl {
                  mm::cache_shape(m.config, options.compute, options.kv_dtype), cache_plan.sizes),
         host_cache(executor.storage()),
         cost(recompute_cost(m.config, executor.storage().shape())),
+        summary(summarize(m)),
+        step_costs(m.config, summary,
+                   {executor.storage().shape().tail_dtype, executor.storage().shape().kv_dtype}),
         cache({cache_plan.sizes.pages, cache_plan.sizes.checkpoints, kBlockTokens}, cost),
         scheduler(cache, scheduler_options(options, cache_plan, cost)) {}
 
@@ -377,6 +383,29 @@ struct Engine::Impl {
     executor.pool().parallel_for(static_cast<int64_t>(drawing.size()), 1, draw_rows);
   }
 
+  /// Rows of prompts are nearly all of the work of a step that has any, so it counts as theirs.
+  void count_step(double seconds) {
+    int64_t logit_rows = 0;
+    bool is_prefill = false;
+    StepCost step;
+    for (const StepRows& part : parts) {
+      const auto rows = static_cast<int64_t>(part.tokens.size());
+      step += step_costs.attention(part.start, rows);
+      logit_rows += part.logits;
+      is_prefill |= rows > 1;
+    }
+    step += step_costs.weights(plan.rows, logit_rows);
+    PhaseStats& phase = is_prefill ? totals.prefill : totals.decode;
+    ++phase.steps;
+    phase.rows += plan.rows;
+    phase.seconds += seconds;
+    phase.flops += static_cast<double>(step.flops());
+    phase.bytes += static_cast<double>(step.bytes());
+    ++totals.steps;
+    totals.step_rows += plan.rows;
+    totals.model_seconds += seconds;
+  }
+
   static std::span<const float> row(const TensorView& logits, size_t n) {
     const size_t width = static_cast<size_t>(logits.dim(1));
     return {logits.ptr<float>() + n * width, width};
@@ -500,11 +529,9 @@ struct Engine::Impl {
       return true;
     }
     const double drawn_at = seconds_now();
+    count_step(drawn_at - model_start);
     scheduler.complete(plan, copies);
     run_copies(copies);
-    ++totals.steps;
-    totals.step_rows += plan.rows;
-    totals.model_seconds += drawn_at - model_start;
     totals.bookkeeping_seconds += (model_start - start) + (seconds_now() - drawn_at);
     report(logits);
     return true;
@@ -635,14 +662,23 @@ EngineStats Engine::stats() const {
   const PrefixCache& cache = impl_->cache;
   stats.running = impl_->scheduler.running();
   stats.waiting = impl_->scheduler.waiting();
+  stats.slots = impl_->options.max_sequences;
+  stats.free_slots = impl_->scheduler.free_slots();
   stats.pages = cache.total_pages();
   stats.free_pages = cache.free_pages();
+  stats.used_pages = cache.total_pages() - cache.available_pages();
   stats.cached_pages = cache.tree().nodes();
   stats.checkpoints = cache.total_states();
   stats.free_checkpoints = cache.free_states();
   stats.evicted_pages = cache.evicted_pages();
   stats.evicted_checkpoints = cache.evicted_states();
+  stats.pinned_prefixes = static_cast<int64_t>(impl_->pins.size());
   stats.preemptions = impl_->scheduler.preemptions();
+  stats.weight_bytes = impl_->summary.bytes;
+  stats.reserved_bytes = memory_bytes();
+  if (const Device device = impl_->options.device; !device.is_host()) {
+    stats.free_device_bytes = device_free_bytes(device);
+  }
   return stats;
 }
 

@@ -34,22 +34,39 @@ struct EngineOptions {
   bool reuse = true;
 };
 
+/// What the steps of one kind did.
+struct PhaseStats {
+  int64_t steps = 0;
+  int64_t rows = 0;
+  double seconds = 0;  ///< in the model
+  double flops = 0;    ///< as StepCost counts them; they outgrow 64 bits within hours
+  double bytes = 0;
+};
+
 struct EngineStats {
   int64_t running = 0;
   int64_t waiting = 0;
+  int64_t slots = 0;  ///< live states: sequences that could run at once
+  int64_t free_slots = 0;
   int64_t pages = 0;
   int64_t free_pages = 0;
+  int64_t used_pages = 0;    ///< of running sequences and pinned prefixes, shared ones counted once
   int64_t cached_pages = 0;  ///< of blocks in the prefix tree, in use or not
   int64_t checkpoints = 0;
   int64_t free_checkpoints = 0;
   int64_t evicted_pages = 0;
   int64_t evicted_checkpoints = 0;
+  int64_t pinned_prefixes = 0;
   int64_t preemptions = 0;
   int64_t steps = 0;
   int64_t step_rows = 0;           ///< over all steps
+  PhaseStats prefill, decode;      ///< steps with several tokens of a prompt, and of single tokens
   Usage usage;                     ///< over all requests
   double model_seconds = 0;        ///< in the model
   double bookkeeping_seconds = 0;  ///< in scheduler, cache and copies of states
+  int64_t weight_bytes = 0;
+  int64_t reserved_bytes = 0;      ///< besides the weights: workspace, states and pages
+  int64_t free_device_bytes = -1;  ///< of the accelerator, that nobody holds; -1: on the host
 };
 
 /// A part of a cache from elsewhere, e.g. from a file. load_page is called from several threads.

@@ -81,6 +81,7 @@ class Scheduler {
 
   int64_t running() const { return static_cast<int64_t>(running_.size()); }
   int64_t waiting() const { return static_cast<int64_t>(waiting_.size()); }
+  int64_t free_slots() const { return static_cast<int64_t>(free_slots_.size()); }
   int64_t preemptions() const { return preemptions_; }
   /// Throws kInternal if pages, slots or locks do not add up.
   void check_integrity() const;

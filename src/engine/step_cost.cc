@@ -1,5 +1,6 @@
 #include "engine/step_cost.h"
 
+#include <cmath>
 #include <string_view>
 
 #include "ops/backend.h"
@@ -71,6 +72,69 @@ StepCost prefill_cost(const ModelConfig& config, const ModelSummary& summary, in
   for (int64_t position = 0; position < tokens; ++position) {
     cost.attention_flops += attention_flops(config, position) + state_update;
   }
+  return cost;
+}
+
+StepCost& StepCost::operator+=(const StepCost& other) {
+  weight_bytes += other.weight_bytes;
+  state_bytes += other.state_bytes;
+  tail_bytes += other.tail_bytes;
+  kv_bytes += other.kv_bytes;
+  linear_flops += other.linear_flops;
+  attention_flops += other.attention_flops;
+  return *this;
+}
+
+StepCosts::StepCosts(const ModelConfig& config, const ModelSummary& summary,
+                     const CacheTypes& types) {
+  const int64_t table = class_bytes(summary, "embedding");
+  head_bytes_ = config.tied_embeddings ? table : class_bytes(summary, "head");
+  expert_bytes_ = class_bytes(summary, "experts");
+  body_bytes_ = summary.bytes - table - (config.tied_embeddings ? 0 : head_bytes_) - expert_bytes_;
+  // A tied table is read whole for the logits in any case.
+  embedding_row_bytes_ = config.tied_embeddings ? 0 : table / config.vocab_size;
+  state_bytes_ = summary.cache.state * size_of(DType::kF32);
+  tail_row_bytes_ = summary.cache.tail / kBlockTokens * size_of(types.tail);
+  kv_row_bytes_ = kv_bytes_per_token(summary.cache, types.kv);
+  head_flops_ = 2 * config.vocab_size * config.hidden_size;
+  body_flops_ = 2 * multiplied_parameters(config, summary) - head_flops_;
+  const int64_t lightning = count(config, AttentionKind::kLightning);
+  state_flops_ = 2 * config.attention_size() * config.head_size * lightning;
+  block_row_flops_ = 4 * config.attention_size() * lightning;
+  key_flops_ = 4 * config.attention_size() * count(config, AttentionKind::kSoftmax);
+  expert_share_ = config.num_experts > 0 ? static_cast<double>(config.experts_per_token) /
+                                               static_cast<double>(config.num_experts)
+                                         : 1;
+}
+
+StepCost StepCosts::weights(int64_t rows, int64_t logit_rows) const {
+  const double missed = std::pow(1 - expert_share_, static_cast<double>(rows));
+  StepCost cost;
+  cost.weight_bytes = body_bytes_ + rows * embedding_row_bytes_ +
+                      std::llround(static_cast<double>(expert_bytes_) * (1 - missed)) +
+                      (logit_rows > 0 ? head_bytes_ : 0);
+  cost.linear_flops = rows * body_flops_ + logit_rows * head_flops_;
+  return cost;
+}
+
+StepCost StepCosts::attention(int64_t start, int64_t rows) const {
+  const int64_t end = start + rows;
+  const auto in_block = [](int64_t position) { return position % kBlockTokens; };
+  // Each row meets those of its block up to itself: 1 + 2 + …, whole blocks and what is left.
+  const auto pairs_until = [&](int64_t position) {
+    const int64_t rest = in_block(position);
+    return position / kBlockTokens * (kBlockTokens * (kBlockTokens + 1) / 2) +
+           rest * (rest + 1) / 2;
+  };
+  const int64_t block_pairs = pairs_until(end) - pairs_until(start);
+  const int64_t key_pairs = end * (end + 1) / 2 - start * (start + 1) / 2;
+  const int64_t updated = (end / kBlockTokens - start / kBlockTokens) * kBlockTokens;
+  StepCost cost;
+  cost.state_bytes = state_bytes_;
+  cost.tail_bytes = tail_row_bytes_ * (in_block(start) + rows);
+  cost.kv_bytes = kv_row_bytes_ * end;
+  cost.attention_flops =
+      state_flops_ * (rows + updated) + block_row_flops_ * block_pairs + key_flops_ * key_pairs;
   return cost;
 }
 

@@ -21,6 +21,7 @@ struct StepCost {
 
   int64_t bytes() const { return weight_bytes + state_bytes + tail_bytes + kv_bytes; }
   int64_t flops() const { return linear_flops + attention_flops; }
+  StepCost& operator+=(const StepCost& other);
 };
 
 /// Types of what a sequence stores.
@@ -38,5 +39,28 @@ StepCost decode_cost(const ModelConfig& config, const ModelSummary& summary, int
 /// states, tails and keys are read in blocks that stay in cache and are not counted.
 StepCost prefill_cost(const ModelConfig& config, const ModelSummary& summary, int64_t tokens,
                       int64_t chunk);
+
+/// What the steps of one model cost, cheap enough to be asked at every step.
+class StepCosts {
+ public:
+  StepCosts(const ModelConfig& config, const ModelSummary& summary, const CacheTypes& types);
+
+  /// The weights for `rows` tokens of any sequences, the head for `logit_rows` of them. As many
+  /// experts are read as even routing reaches on average: E·(1 - (1 - A/E)^rows) of E, A a token.
+  StepCost weights(int64_t rows, int64_t logit_rows) const;
+  /// The attention of one sequence's tokens [start, start + rows): its state, and the keys before
+  /// and among them, are read once.
+  StepCost attention(int64_t start, int64_t rows) const;
+
+ private:
+  // Bytes.
+  int64_t expert_bytes_, body_bytes_, head_bytes_, embedding_row_bytes_;
+  int64_t state_bytes_, tail_row_bytes_, kv_row_bytes_;
+  // FLOPs.
+  int64_t body_flops_, head_flops_;        // a row
+  int64_t state_flops_, block_row_flops_;  // of lightning layers: a row, a pair of rows
+  int64_t key_flops_;                      // of softmax layers: a pair of rows
+  double expert_share_;                    // A/E
+};
 
 }  // namespace mm

@@ -17,6 +17,7 @@
 #include "engine/context_append.h"
 #include "engine/runner.h"
 #include "engine/sampler.h"
+#include "model/summary.h"
 #include "model/weights.h"
 #include "tests/cache/context_fixture.h"
 #include "tests/engine/golden.h"
@@ -276,6 +277,32 @@ TEST_P(EngineTest, PreemptedEqualsNotPreempted) {
   }
 }
 
+TEST_P(EngineTest, StatsAddUp) {
+  Engine engine(model_, options(2));
+  Drawn first;
+  Drawn second;
+  engine.submit(make_request(random_ids(60, vocab_, 1), 5, first));
+  engine.step();
+  const EngineStats busy = engine.stats();
+  EXPECT_EQ(busy.slots, 2);
+  EXPECT_EQ(busy.free_slots, 1);
+  EXPECT_EQ(busy.used_pages, 1);
+  EXPECT_EQ(busy.prefill.steps, 1);
+  engine.submit(make_request(random_ids(50, vocab_, 2), 19, second));
+  run_all(engine);
+  const EngineStats idle = engine.stats();
+  EXPECT_EQ(idle.free_slots, 2);
+  EXPECT_EQ(idle.used_pages, 0);
+  EXPECT_EQ(idle.free_pages + idle.cached_pages, idle.pages);
+  EXPECT_EQ(idle.prefill.steps + idle.decode.steps, idle.steps);
+  EXPECT_EQ(idle.prefill.rows + idle.decode.rows, idle.step_rows);
+  EXPECT_EQ(idle.step_rows, 60 + 4 + 50 + 18);  // what is drawn last is not computed
+  EXPECT_GT(idle.prefill.flops, idle.decode.flops);
+  EXPECT_GT(idle.decode.bytes, 0);
+  EXPECT_EQ(idle.weight_bytes, summarize(model_).bytes);
+  EXPECT_EQ(idle.reserved_bytes, engine.memory_bytes());
+}
+
 TEST_P(EngineTest, AnImportedPrefixEqualsAComputedOne) {
   const Ids prompt = random_ids(300, vocab_);
   struct Kept {
@@ -325,6 +352,8 @@ TEST_P(EngineTest, AnImportedPrefixEqualsAComputedOne) {
             }
           }};
   const uint64_t pin = second.import_prefix(prefix);
+  EXPECT_EQ(second.stats().pinned_prefixes, 1);
+  EXPECT_EQ(second.stats().used_pages, 256 / 64);
   const Drawn answer = ask(second, prompt);
   EXPECT_EQ(answer.usage.cached_tokens, 256);
   expect_cold(answer, prompt);

@@ -2,6 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <utility>
+#include <vector>
+
 #include "model/weights.h"
 
 namespace mm {
@@ -83,6 +86,54 @@ TEST(StepCost, ATiedHeadIsReadOnce) {
   const StepCost prefill = prefill_cost(config, summary, 10, 10);
   EXPECT_EQ(prefill.weight_bytes,
             2 * (kBody + 3 * 4 * kExpert) + 4 * kF32 + 2 * kHead + 10 * 2 * 32);
+}
+
+TEST(StepCosts, OneRowIsADecodedToken) {
+  const ModelConfig config = small_config();
+  const ModelSummary summary = summarize(make_random_model(config, {}));
+  const CacheTypes types{DType::kBf16, DType::kI8};
+  const StepCosts costs(config, summary, types);
+  for (const int64_t position : {0, 1, 62, 64, 1000}) {  // none ends a block and moves the state on
+    const StepCost expected = decode_cost(config, summary, position, types);
+    StepCost cost = costs.weights(1, 1);
+    cost += costs.attention(position, 1);
+    EXPECT_EQ(cost.weight_bytes, expected.weight_bytes);
+    EXPECT_EQ(cost.state_bytes, expected.state_bytes);
+    EXPECT_EQ(cost.tail_bytes, expected.tail_bytes);
+    EXPECT_EQ(cost.kv_bytes, expected.kv_bytes);
+    EXPECT_EQ(cost.linear_flops, expected.linear_flops);
+    EXPECT_EQ(cost.attention_flops, expected.attention_flops);
+  }
+}
+
+TEST(StepCosts, ChunksMultiplyAsMuchAsOnePrefill) {
+  const ModelConfig config = small_config();
+  const ModelSummary summary = summarize(make_random_model(config, {}));
+  const StepCosts costs(config, summary, {});
+  const StepCost whole = prefill_cost(config, summary, 256, 256);
+  StepCost chunks = costs.weights(256, 1);
+  for (const auto& [start, rows] :
+       std::vector<std::pair<int64_t, int64_t>>{{0, 100}, {100, 1}, {101, 27}, {128, 128}}) {
+    chunks += costs.attention(start, rows);
+  }
+  EXPECT_EQ(chunks.linear_flops, whole.linear_flops);
+  EXPECT_EQ(chunks.attention_flops, whole.attention_flops);
+  EXPECT_EQ(chunks.kv_bytes, 2 * 2 * 32 * (100 + 101 + 128 + 256));
+  EXPECT_EQ(chunks.state_bytes, 4 * (4 * 2 * 64 * 16));
+  // 256 rows reach all 4 experts of which each takes 2: what is missed is 2^-256 of them.
+  EXPECT_EQ(chunks.weight_bytes, whole.weight_bytes);
+}
+
+TEST(StepCosts, ExpertsAreReachedAsEvenRoutingReachesThem) {
+  const ModelConfig config = small_config();
+  const ModelSummary summary = summarize(make_random_model(config, {}));
+  const StepCosts costs(config, summary, {});
+  const int64_t experts = 2 * 3 * 4 * kExpert;
+  const int64_t one = costs.weights(1, 0).weight_bytes;
+  const int64_t row = 2 * 32;                                            // of the embedding
+  EXPECT_EQ(costs.weights(2, 0).weight_bytes - one, experts / 4 + row);  // 3/4 of them, not 1/2
+  EXPECT_EQ(costs.weights(1, 1).weight_bytes - one, 2 * kHead);
+  EXPECT_EQ(costs.weights(9, 4).linear_flops - costs.weights(9, 0).linear_flops, 4 * 2 * kHead);
 }
 
 }  // namespace
