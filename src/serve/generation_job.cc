@@ -72,6 +72,7 @@ class GenerationJob : public std::enable_shared_from_this<GenerationJob> {
     std::optional<RequestId> id;
     bool ended = false;
     double first_token_seconds = -1;
+    double last_token_seconds = -1;
     std::vector<TokenLogprobs> tokens;  // not yet written
   };
 
@@ -97,9 +98,13 @@ class GenerationJob : public std::enable_shared_from_this<GenerationJob> {
   }
 
   void on_token(Choice& choice, int32_t id, std::span<const float> logits) const {
+    const double now = seconds_since(start_);
     if (choice.first_token_seconds < 0) {
-      choice.first_token_seconds = seconds_since(start_);
+      choice.first_token_seconds = now;
+    } else {
+      state_->metrics.count_token_gap(now - choice.last_token_seconds);
     }
+    choice.last_token_seconds = now;
     if (options_.top_logprobs >= 0) {
       choice.tokens.push_back(find_logprobs(logits, id, options_.top_logprobs));
     }

@@ -44,15 +44,15 @@ void answer_metrics(const std::shared_ptr<ServerState>& state,
   HttpResponse response;
   response.content_type = "text/plain; version=0.0.4; charset=utf-8";
   const ServedModel* model = state->model;
+  // Counted here: the engine may get to this when the server is no longer there.
+  const ServerLoad load{state->connections(), state->active};
   if (model == nullptr) {
-    response.body = state->metrics.render({}, state->connections());
+    response.body = state->metrics.render({}, load);
     exchange->respond(std::move(response));
     return;
   }
-  // Counted here: the engine may get to this when the server is no longer there.
-  const int connections = state->connections();
-  model->loop->post([state, exchange, response, connections](const Engine& engine) mutable {
-    response.body = state->metrics.render(engine.stats(), connections);
+  model->loop->post([state, exchange, response, load](const Engine& engine) mutable {
+    response.body = state->metrics.render(engine.stats(), load);
     exchange->respond(std::move(response));
   });
 }

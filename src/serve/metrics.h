@@ -27,6 +27,12 @@ class Histogram {
   double sum_ = 0;
 };
 
+/// What is open at the moment.
+struct ServerLoad {
+  int connections = 0;
+  int generations = 0;  ///< running, waiting, or behind the compiler of formats
+};
+
 /// Any thread may call.
 class Metrics {
  public:
@@ -36,15 +42,18 @@ class Metrics {
   void count_generation(const Usage& usage, const std::string& reason, double first_token_seconds,
                         double seconds_per_token, double seconds);
 
+  /// A token that came this long after the one before it.
+  void count_token_gap(double seconds);
+
   /// The text format of Prometheus, version 0.0.4.
-  std::string render(const EngineStats& engine, int connections) const;
+  std::string render(const EngineStats& engine, const ServerLoad& load) const;
 
  private:
   mutable std::mutex mutex_;
   std::map<std::string, int64_t> requests_, refusals_, generations_;
   int64_t prompt_tokens_ = 0, cached_tokens_ = 0, replayed_tokens_ = 0, generated_tokens_ = 0;
   int64_t prefix_hits_ = 0;
-  Histogram first_token_, per_token_, whole_;
+  Histogram first_token_, between_tokens_, per_token_, whole_;
 };
 
 }  // namespace mm

@@ -36,18 +36,38 @@ TEST(Metrics, GenerationsAddUp) {
   EngineStats engine;
   engine.pages = 7;
   engine.free_pages = 3;
-  const std::string text = metrics.render(engine, 2);
-  for (const char* line :
-       {"minimax_requests_total{endpoint=\"/v1/completions\"} 1\n",
-        "minimax_refusals_total{reason=\"queue_full\"} 1\n",
-        "minimax_generations_total{reason=\"cancelled\"} 1\n",
-        "\nminimax_prompt_tokens_total 200\n", "\nminimax_cached_tokens_total 64\n",
-        "\nminimax_replayed_tokens_total 12\n", "\nminimax_generated_tokens_total 10\n",
-        "\nminimax_prefix_hits_total 1\n", "minimax_time_to_first_token_seconds_count 1\n",
-        "minimax_generation_seconds_count 2\n", "\nminimax_connections 2\n",
-        "\nminimax_kv_pages 7\n", "\nminimax_kv_pages_free 3\n"}) {
+  engine.used_pages = 4;
+  engine.decode = {.steps = 3, .rows = 5, .seconds = 0.5, .flops = 1e22, .bytes = 6e9};
+  metrics.count_token_gap(0.004);
+  metrics.count_token_gap(0.3);
+  const std::string text = metrics.render(engine, {.connections = 2, .generations = 3});
+  for (const char* line : {"minimax_requests_total{endpoint=\"/v1/completions\"} 1\n",
+                           "minimax_refusals_total{reason=\"queue_full\"} 1\n",
+                           "minimax_generations_total{reason=\"cancelled\"} 1\n",
+                           "\nminimax_prompt_tokens_total 200\n",
+                           "\nminimax_cached_tokens_total 64\n",
+                           "\nminimax_replayed_tokens_total 12\n",
+                           "\nminimax_generated_tokens_total 10\n",
+                           "\nminimax_prefix_hits_total 1\n",
+                           "minimax_time_to_first_token_seconds_count 1\n",
+                           "minimax_generation_seconds_count 2\n",
+                           "\nminimax_connections 2\n",
+                           "\nminimax_generations_active 3\n",
+                           "minimax_inter_token_seconds_count 2\n",
+                           "minimax_inter_token_seconds_bucket{le=\"0.25\"} 1\n",
+                           "\nminimax_kv_pages 7\n",
+                           "\nminimax_kv_pages_free 3\n",
+                           "\nminimax_kv_pages_used 4\n",
+                           "minimax_phase_steps_total{phase=\"prefill\"} 0\n",
+                           "minimax_phase_rows_total{phase=\"decode\"} 5\n",
+                           "minimax_phase_seconds_total{phase=\"decode\"} 0.5\n",
+                           "minimax_phase_flops_total{phase=\"decode\"} 1e+22\n",
+                           "minimax_phase_read_bytes_total{phase=\"decode\"} 6000000000\n"}) {
     EXPECT_THAT(text, HasSubstr(line));
   }
+  EXPECT_THAT(text, testing::Not(HasSubstr("gpu")));
+  engine.free_device_bytes = 5;
+  EXPECT_THAT(metrics.render(engine, {}), HasSubstr("\nminimax_gpu_memory_free_bytes 5\n"));
 }
 
 }  // namespace
