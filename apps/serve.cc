@@ -50,6 +50,7 @@ struct Flags {
   int parallel = 8;
   int max_queue = 64;
   bool log_prompts = false;
+  double read_timeout = 60;
   double request_timeout = 600;
   double drain_timeout = 60;
 };
@@ -131,6 +132,8 @@ void drain(HttpServer& server, ServerState& state, double seconds) {
 
 Flags checked(Flags flags) {
   flags.http.max_body_bytes = parse_bytes("--max-body", flags.max_body);
+  flags.http.idle_timeout = flags.http.body_timeout =
+      std::chrono::milliseconds(static_cast<int64_t>(flags.read_timeout * 1000));
   flags.http.request_timeout =
       std::chrono::milliseconds(static_cast<int64_t>(flags.request_timeout * 1000));
   if (!flags.api_key_file.empty()) {
@@ -243,6 +246,11 @@ void add_limit_flags(CLI::App& app, Flags& flags) {
   app.add_option("--max-connections", flags.http.max_connections, "Most open connections")
       ->check(CLI::Range(1, 1 << 20))
       ->type_name("N")
+      ->capture_default_str();
+  app.add_option("--read-timeout", flags.read_timeout,
+                 "Longest wait for a connection's next headers, and for a body")
+      ->check(CLI::Range(0.001, 1e7))
+      ->type_name("SECONDS")
       ->capture_default_str();
   app.add_option("--request-timeout", flags.request_timeout, "Longest time for an answer")
       ->check(CLI::Range(0.001, 1e7))
