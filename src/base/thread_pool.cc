@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "base/thread_name.h"
 
 namespace mm {
 namespace {
@@ -118,7 +119,10 @@ ThreadPool::ThreadPool(int threads) : size_(threads), shared_() {
     bad_input("threads: {} is out of range, expected 1 to {}", threads, kMaxThreads);
   shared_ = std::make_unique<Shared>(threads);
   for (int i = 1; i < threads; ++i)
-    shared_->threads.emplace_back([shared = shared_.get(), i] { shared->loop(i); });
+    shared_->threads.emplace_back([shared = shared_.get(), i] {
+      name_this_thread("pool " + std::to_string(i));
+      shared->loop(i);
+    });
 }
 
 ThreadPool::~ThreadPool() {

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "base/thread_name.h"
 #include "serve/call_grammar.h"
 
 namespace mm {
@@ -25,10 +26,10 @@ ApiError format_error(const AnswerFormat& format, const Error& error) {
 }  // namespace
 
 GrammarStore::GrammarStore(const Tokenizer& tokenizer, std::vector<int32_t> excluded, size_t most)
-    : tokenizer_(tokenizer),
-      excluded_(std::move(excluded)),
-      most_(most),
-      thread_([this] { run(); }) {}
+    : tokenizer_(tokenizer), excluded_(std::move(excluded)), most_(most), thread_([this] {
+        name_this_thread("grammars");
+        run();
+      }) {}
 
 GrammarStore::~GrammarStore() {
   {

@@ -11,6 +11,7 @@
 
 #include "base/error.h"
 #include "base/log.h"
+#include "base/thread_name.h"
 #include "serve/http_session.h"
 
 namespace mm {
@@ -59,7 +60,10 @@ struct HttpServer::Impl {
     listen();
     accept();
     for (int i = 0; i < options.threads; ++i) {
-      threads.emplace_back([this] { io.run(); });
+      threads.emplace_back([this, i] {
+        name_this_thread("http " + std::to_string(i));
+        io.run();
+      });
     }
   }
   ~Impl() {

@@ -1,10 +1,15 @@
 #include "serve/work_threads.h"
 
+#include "base/thread_name.h"
+
 namespace mm {
 
 WorkThreads::WorkThreads(int count) {
   for (int i = 0; i < count; ++i) {
-    threads_.emplace_back([this] { work(); });
+    threads_.emplace_back([this, i] {
+      name_this_thread("work " + std::to_string(i));
+      work();
+    });
   }
 }
 
