@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "base/error.h"
+#include "base/thread_name.h"
 
 namespace mm {
 
@@ -18,6 +19,7 @@ struct EngineLoop::Shared {
   std::mutex mutex;
   std::condition_variable changed;
   std::deque<Task> inbox;
+  std::vector<std::function<void()>> afterwards;  // the engine's thread alone
   bool stopping = false;
   bool draining = false;
   bool idle = true;  // nothing is queued and nothing runs
@@ -39,6 +41,15 @@ struct EngineLoop::Shared {
     return task;
   }
 
+  /// What a step or a task has left to do behind it; that may leave more.
+  void run_afterwards() {
+    while (!afterwards.empty()) {
+      for (const auto& each : std::exchange(afterwards, {})) {
+        each();
+      }
+    }
+  }
+
   bool is_stopping() {
     const std::lock_guard lock(mutex);
     return stopping;
@@ -48,14 +59,19 @@ struct EngineLoop::Shared {
     while (!is_stopping()) {
       while (std::optional<Task> task = next(engine.idle())) {
         (*task)(engine);
+        run_afterwards();
       }
       engine.step();
+      run_afterwards();
     }
   }
 };
 
 EngineLoop::EngineLoop(Engine& engine)
-    : shared_(std::make_shared<Shared>(engine)), thread_([shared = shared_] { shared->work(); }) {}
+    : shared_(std::make_shared<Shared>(engine)), thread_([shared = shared_] {
+        name_this_thread("engine");
+        shared->work();
+      }) {}
 
 EngineLoop::~EngineLoop() {
   {
@@ -67,6 +83,7 @@ EngineLoop::~EngineLoop() {
   // What was posted and never ran breaks its promise; what runs is told.
   shared_->inbox.clear();
   shared_->engine.cancel_all();
+  shared_->run_afterwards();
 }
 
 std::future<void> EngineLoop::post(std::function<void(Engine& engine)> work) {
@@ -79,6 +96,10 @@ std::future<void> EngineLoop::post(std::function<void(Engine& engine)> work) {
   }
   shared_->changed.notify_all();
   return done;
+}
+
+void EngineLoop::afterwards(std::function<void()> work) {
+  shared_->afterwards.push_back(std::move(work));
 }
 
 void EngineLoop::run(const std::function<void(Engine& engine)>& work) {

@@ -34,6 +34,10 @@ class EngineLoop {
   /// and holds what it threw; a loop that ends first breaks its promise.
   std::future<void> post(std::function<void(Engine& engine)> work);
 
+  /// Runs `work` when the step or the posted work that calls this has ended: for what is done once
+  /// for all events of a step. From callbacks on the engine's thread only.
+  void afterwards(std::function<void()> work);
+
   /// Nothing more is taken (submit throws kUnsupported); returns when everything has ended.
   void drain();
 

@@ -23,10 +23,12 @@ double seconds_since(Clock::time_point start) {
 class GenerationJob : public std::enable_shared_from_this<GenerationJob> {
  public:
   GenerationJob(const std::shared_ptr<ServerState>& state, const ServedModel& model,
-                GenerationJobOptions options, std::unique_ptr<AnswerWriter> writer)
+                std::shared_ptr<Exchange> exchange, GenerationJobOptions options,
+                std::unique_ptr<AnswerWriter> writer)
       : state_(state),
         model_(model),
         seats_(state, model, static_cast<int>(options.requests.size())),
+        exchange_(std::move(exchange)),
         options_(std::move(options)),
         writer_(std::move(writer)),
         choices_(options_.requests.size()) {}
@@ -83,12 +85,14 @@ class GenerationJob : public std::enable_shared_from_this<GenerationJob> {
       self->on_token(self->choices_[i], id, logits);
     };
     result.on_text = [self, i](const std::string& piece) {
+      self->hold_until_step_ends();
       const bool heard = self->failed_ || self->writer_->text(i, piece, self->choices_[i].tokens);
       self->choices_[i].tokens.clear();
       return heard;
     };
     if (options_.progress && i == 0) {
       result.on_prefill = [self](int64_t done, int64_t total) {
+        self->hold_until_step_ends();
         self->writer_->progress(done, total);
         return true;
       };
@@ -110,7 +114,22 @@ class GenerationJob : public std::enable_shared_from_this<GenerationJob> {
     }
   }
 
+  /// What a step brings for one client, of several choices or with the end, leaves in one piece.
+  void hold_until_step_ends() {
+    if (!held_) {
+      held_ = true;
+      exchange_->hold();
+      model_.loop->afterwards([self = shared_from_this()]() mutable {
+        self->held_ = false;
+        const std::shared_ptr<Exchange> exchange = self->exchange_;
+        self = nullptr;  // a job that has ended gives its seats back before its client is told
+        exchange->release();
+      });
+    }
+  }
+
   void on_end(size_t i, const GenerationResult& result) {
+    hold_until_step_ends();
     Choice& choice = choices_[i];
     choice.ended = true;
     --running_;
@@ -150,6 +169,7 @@ class GenerationJob : public std::enable_shared_from_this<GenerationJob> {
   std::shared_ptr<ServerState> state_;
   const ServedModel& model_;
   Seats seats_;
+  std::shared_ptr<Exchange> exchange_;
   GenerationJobOptions options_;
   std::unique_ptr<AnswerWriter> writer_;
   std::vector<Choice> choices_;
@@ -158,6 +178,7 @@ class GenerationJob : public std::enable_shared_from_this<GenerationJob> {
   size_t ended_ = 0;
   bool failed_ = false;
   bool cancelled_ = false;
+  bool held_ = false;  // the exchange, until the step ends
   const Clock::time_point start_ = Clock::now();
 };
 
@@ -168,8 +189,8 @@ void start_generation(const std::shared_ptr<ServerState>& state,
                       std::unique_ptr<AnswerWriter> writer) {
   const ServedModel& model = state->ready();
   AnswerFormat format = std::move(options.format);
-  const auto job =
-      std::make_shared<GenerationJob>(state, model, std::move(options), std::move(writer));
+  const auto job = std::make_shared<GenerationJob>(state, model, exchange, std::move(options),
+                                                   std::move(writer));
   const auto submit = [job, loop = model.loop](const CompiledFormat& compiled) {
     loop->post([job, compiled](Engine& engine) { job->submit(engine, compiled); });
   };
@@ -178,7 +199,7 @@ void start_generation(const std::shared_ptr<ServerState>& state,
   } else {
     model.grammars->get(std::move(format), submit);
   }
-  // Weak: the exchange lives in the job's writer.
+  // Weak: the exchange lives in the job.
   exchange->on_gone([weak = std::weak_ptr(job), loop = model.loop] {
     if (const auto gone = weak.lock()) {
       loop->post([gone](Engine& engine) { gone->cancel(engine); });

@@ -57,6 +57,11 @@ class Exchange {
   /// Ends the body.
   virtual void finish() = 0;
 
+  /// From now on, until release(), what is written waits, so that all of it leaves at once. For
+  /// streams whose pieces come in groups; does nothing where nobody would notice.
+  virtual void hold() {}
+  virtual void release() {}
+
   /// Called once, from a thread of the server, if the client goes or the time is up before the
   /// answer has ended; at once if that has happened. Holds what it captures until then.
   virtual void on_gone(std::function<void()> callback) = 0;

@@ -57,6 +57,19 @@ void SessionExchange::finish() {
   wake_locked();
 }
 
+void SessionExchange::hold() {
+  const std::lock_guard lock(mutex_);
+  held_ = true;
+}
+
+void SessionExchange::release() {
+  const std::lock_guard lock(mutex_);
+  held_ = false;
+  if (std::exchange(wake_is_due_, false) && !gone_) {
+    wake_locked();
+  }
+}
+
 void SessionExchange::on_gone(std::function<void()> callback) {
   {
     const std::lock_guard lock(mutex_);
@@ -74,6 +87,10 @@ void SessionExchange::on_gone(std::function<void()> callback) {
 std::string SessionExchange::take() {
   const std::lock_guard lock(mutex_);
   woken_ = false;
+  if (held_) {
+    wake_is_due_ = true;
+    return "";
+  }
   return std::exchange(pending_, {});
 }
 
@@ -131,10 +148,11 @@ void SessionExchange::add_locked(std::string_view piece) {
   }
 }
 
-/// One wake-up for all that is added until the session looks: the events of a step leave
-/// together.
+/// One wake-up for all that is added until the session looks. While it is held that is release()'s.
 void SessionExchange::wake_locked() {
-  if (!woken_) {
+  if (held_) {
+    wake_is_due_ = true;
+  } else if (!woken_) {
     woken_ = true;
     wake_();
   }

@@ -42,9 +42,11 @@ class SessionExchange final : public Exchange {
   void begin(HttpResponse response) override;
   bool write(std::string_view piece) override;
   void finish() override;
+  void hold() override;
+  void release() override;
   void on_gone(std::function<void()> callback) override;
 
-  /// Everything to write now.
+  /// Everything to write now: nothing while it is held.
   std::string take();
   /// The client is no longer there. `reason`, a literal, goes to the log.
   void go(const char* reason);
@@ -54,7 +56,11 @@ class SessionExchange final : public Exchange {
   void complete();
 
   bool begun() const { return locked(begun_); }
-  bool finished() const { return locked(finished_); }
+  /// Nothing comes after what take() gives from now on.
+  bool finished() const {
+    const std::lock_guard lock(mutex_);
+    return finished_ && !held_;
+  }
   bool overflown() const { return locked(overflown_); }
   bool keep_alive() const { return locked(keep_alive_); }
 
@@ -79,6 +85,8 @@ class SessionExchange final : public Exchange {
   std::string heartbeat_;
   Clock::time_point last_added_;
   bool begun_ = false, finished_ = false, gone_ = false, woken_ = false, overflown_ = false;
+  bool held_ = false;
+  bool wake_is_due_ = false;  // when it is no longer held
   int status_ = 0;
   const char* ending_ = "done";
   const Clock::time_point start_ = Clock::now();

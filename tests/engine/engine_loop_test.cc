@@ -145,5 +145,42 @@ TEST_F(EngineLoopTest, DestructionCancelsWhatRuns) {
   engine.check_integrity();
 }
 
+TEST_F(EngineLoopTest, AfterwardsComesOnceBehindAllEventsOfAStep) {
+  Engine engine(model_, options(2));
+  std::vector<std::string> order;  // of the engine's thread
+  Told told[2];
+  {
+    EngineLoop loop(engine);
+    // Both begin in the same step, since they are queued by one posted work.
+    loop.run([&](Engine& inner) {
+      for (Told& each : told) {
+        EngineRequest request = make_request(prompt_of(1), 3, each);
+        const auto on_event = request.on_event;
+        request.on_event = [&, on_event](const Event& event) {
+          if (event.kind == Event::Kind::kToken) {
+            order.emplace_back("token");
+            if (&each == &told[0]) {
+              loop.afterwards([&order] { order.emplace_back("after"); });
+            }
+          }
+          on_event(event);
+        };
+        inner.submit(std::move(request));
+      }
+      loop.afterwards([&] {
+        order.emplace_back("posted");
+        loop.afterwards([&order] { order.emplace_back("again"); });
+      });
+    });
+    loop.drain();
+  }
+  const std::vector<std::string> step = {"token", "token", "after"};
+  std::vector<std::string> expected = {"posted", "again"};
+  for (int i = 0; i < 3; ++i) {
+    expected.insert(expected.end(), step.begin(), step.end());
+  }
+  EXPECT_EQ(order, expected);
+}
+
 }  // namespace
 }  // namespace mm

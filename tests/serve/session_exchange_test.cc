@@ -40,6 +40,45 @@ TEST_F(SessionExchangeTest, AnswersWholeOnceAndOnly) {
   EXPECT_EQ(exchange.take(), "");
 }
 
+TEST_F(SessionExchangeTest, WhatIsHeldLeavesTogether) {
+  SessionExchange exchange(request(), {}, wake);
+  exchange.begin({});
+  exchange.take();
+  exchange.hold();
+  exchange.write("a");
+  EXPECT_EQ(wakes, 1);
+  EXPECT_EQ(exchange.take(), "");
+  exchange.finish();
+  EXPECT_FALSE(exchange.finished());  // or the session would not come back for the rest
+  EXPECT_EQ(wakes, 1);
+  exchange.release();
+  EXPECT_EQ(wakes, 2);
+  EXPECT_EQ(exchange.take(), "1\r\na\r\n0\r\n\r\n");
+  EXPECT_TRUE(exchange.finished());
+}
+
+TEST_F(SessionExchangeTest, WhatWasThereBeforeItWasHeldIsNotForgotten) {
+  SessionExchange exchange(request(), {}, wake);
+  exchange.begin({.body = "a"});
+  exchange.hold();
+  EXPECT_EQ(exchange.take(), "");  // the session comes for what it was woken for
+  exchange.release();
+  EXPECT_EQ(wakes, 2);
+  EXPECT_TRUE(ends_with(exchange.take(), "1\r\na\r\n"));
+}
+
+TEST_F(SessionExchangeTest, NothingToReleaseWakesNobody) {
+  SessionExchange exchange(request(), {}, wake);
+  exchange.hold();
+  exchange.release();
+  EXPECT_EQ(wakes, 0);
+  exchange.hold();
+  exchange.write("a");
+  exchange.go("gone");
+  exchange.release();
+  EXPECT_EQ(wakes, 0);
+}
+
 TEST_F(SessionExchangeTest, SendsNoBodyToHead) {
   SessionExchange exchange(request("HEAD"), {}, wake);
   exchange.respond({.body = "body"});
