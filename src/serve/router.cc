@@ -35,6 +35,8 @@ class CorsExchange final : public Exchange {
   void begin(HttpResponse response) override { inner_->begin(allow(std::move(response), origin_)); }
   bool write(std::string_view piece) override { return inner_->write(piece); }
   void finish() override { inner_->finish(); }
+  void hold() override { inner_->hold(); }
+  void release() override { inner_->release(); }
   void on_gone(std::function<void()> callback) override { inner_->on_gone(std::move(callback)); }
 
  private:
