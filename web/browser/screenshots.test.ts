@@ -1,4 +1,5 @@
-import { mkdirSync, readFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Browser, Page } from "playwright-core";
 import { afterAll, beforeAll, test } from "vitest";
@@ -11,17 +12,20 @@ const given = process.env.MINIMAX_URL;
 const heldout = readFileSync(new URL("../../tests/data/heldout.txt", import.meta.url), "utf8");
 
 let server: Server;
+let contexts: string;
 let browser: Browser;
 
 beforeAll(async () => {
   if (!folder) return;
   mkdirSync(folder, { recursive: true });
-  server = given ? { url: given, stop: () => Promise.resolve() } : await startServer("-c", "65536");
+  contexts = mkdtempSync(join(tmpdir(), "minimax-contexts-"));
+  server = given ? { url: given, stop: () => Promise.resolve() } : await startServer("-c", "65536", "--context-dir", contexts);
   browser = await launch();
 });
 afterAll(async () => {
   await browser?.close();
   await server?.stop();
+  if (folder) rmSync(contexts, { recursive: true, force: true });
 });
 
 const shoot = (page: Page, name: string) => page.screenshot({ path: join(folder ?? "", `${name}.png`) });
@@ -62,6 +66,48 @@ test.skipIf(!folder)("phone", async () => {
   await page.waitForTimeout(400);
   await shoot(page, "web-phone-list");
   await context.close();
+});
+
+/** Begins to read a text into a context. */
+async function read(page: Page, name: string, text: string): Promise<void> {
+  await page.getByRole("button", { name: "New context" }).click();
+  await page.getByLabel("Text files of the context").setInputFiles({ name: `${name}.txt`, mimeType: "text/plain", buffer: Buffer.from(text) });
+  await page.locator(".dialog .chip small").waitFor();
+  await page.getByRole("button", { name: "Read", exact: true }).click();
+}
+
+test.skipIf(!folder)("contexts", async () => {
+  const { page, context } = await openPage(browser, server.url, { colorScheme: "light" });
+  for (const [name, length] of [["field-notes", 3000], ["house-rules", 900], ["winter-stories", 2600]] as const) {
+    await read(page, name, heldout.slice(0, length));
+    await page.getByRole("heading", { name: `Ask about ${name}` }).waitFor();
+  }
+  await ask(page, "Tell me a story about winter.");
+  await answered(page, 1);
+  await read(page, "collected-letters", heldout.repeat(4));
+  await page.getByText(/about .* left/).waitFor();
+  await page.waitForTimeout(800);
+  await shoot(page, "web-contexts-reading");
+  await page.getByRole("button", { name: "Read in the background" }).click();
+  await page.mouse.move(640, 5);
+  await page.waitForTimeout(300);
+  await shoot(page, "web-contexts");
+  await page.emulateMedia({ colorScheme: "dark" });
+  await page.getByRole("button", { name: "Context winter-stories" }).click();
+  await page.getByRole("button", { name: "Fork" }).click();
+  await page.waitForTimeout(300);
+  await shoot(page, "web-contexts-dark");
+  await context.close();
+
+  const phone = await openPage(browser, server.url, { viewport: { width: 390, height: 844 }, colorScheme: "light", hasTouch: true, isMobile: true });
+  await phone.page.getByRole("button", { name: "Conversations" }).click();
+  await phone.page.getByText("winter-stories").waitFor();
+  await phone.page.waitForTimeout(400);
+  await shoot(phone.page, "web-contexts-phone-list");
+  await phone.page.getByRole("button", { name: /winter-stories/ }).first().click();
+  await phone.page.waitForTimeout(400);
+  await shoot(phone.page, "web-contexts-phone");
+  await phone.context.close();
 });
 
 test.skipIf(!folder)("a long document", async () => {
