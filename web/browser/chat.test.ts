@@ -110,7 +110,7 @@ test("what is being typed into a field outlasts an answer that is written meanwh
   await page.locator(".answer .prose p").first().waitFor();
   await page.getByLabel("Name of the conversation").fill("Another name");
   const text = await page.locator(".answer .prose").innerText();
-  await page.waitForFunction((before) => document.querySelector(".answer .prose")?.textContent?.length !== before, text.length);
+  await expect.poll(() => page.locator(".answer .prose").innerText(), { timeout: 30_000 }).not.toBe(text);
   await page.keyboard.press("Enter");
   await page.getByRole("navigation").getByText("Another name", { exact: true }).waitFor();
 });
