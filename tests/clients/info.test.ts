@@ -1,22 +1,16 @@
-import { execFileSync } from "node:child_process";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { checkedFetch, takeChecks } from "./checked_fetch.ts";
-import { mini, startServer, type Server } from "./server.ts";
+import { startServer, type Server } from "./server.ts";
 
 let server: Server;
 let folder: string;
 
 beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), "minimax-clients-"));
-  const book = join(folder, "book.txt");
-  writeFileSync(book, "Once upon a time there was a dog. ".repeat(20));
-  const contexts = join(folder, "contexts");
-  const create = ["context", "create", "book", "-m", mini, "-f", book, "--context-dir", contexts];
-  execFileSync(process.env["MINIMAX_PROGRAM"] ?? "", create, { stdio: "ignore" });
-  server = await startServer("--context-dir", contexts);
+  server = await startServer("--context-dir", join(folder, "contexts"));
 });
 afterAll(async () => {
   await server.stop();
@@ -30,9 +24,9 @@ async function call(method: string, path: string, body?: object): Promise<{ stat
 }
 
 /** The answer's JSON, which fits the endpoint's schema. */
-async function ask(method: string, path: string, body?: object): Promise<Record<string, unknown>> {
+async function ask(method: string, path: string, body?: object, expected = 200): Promise<Record<string, unknown>> {
   const { status, json } = await call(method, path, body);
-  expect(status).toBe(200);
+  expect(status).toBe(expected);
   expect(takeChecks()).toEqual({ problems: [], checked: 1 });
   return json as Record<string, unknown>;
 }
@@ -56,15 +50,31 @@ describe("endpoints without a client of their own", () => {
   });
 
   it("keep contexts", async () => {
+    const text = "Once upon a time there was a dog. ".repeat(20);
+    const made = await ask("POST", "/v1/contexts", { name: "book", text }, 201);
+    expect(await ask("POST", "/v1/contexts/book/append", { text })).toMatchObject({ name: "book" });
     const book = await ask("GET", "/v1/contexts/book");
     expect(await ask("GET", "/v1/contexts")).toEqual({ object: "list", data: [book] });
     expect(await ask("POST", "/v1/contexts/book/verify")).toMatchObject({ ok: true, tokens: book["tokens"] });
+    expect(book["tokens"]).toBeGreaterThan(made["tokens"] as number);
     const fork = await ask("POST", "/v1/contexts/book/fork", { name: "half", at: 50 });
     expect(fork).toMatchObject({ name: "half", tokens: 50 });
     const messages = [{ role: "user", content: "Who is it about?" }];
     await ask("POST", "/v1/chat/completions", { context: "book", messages, max_tokens: 4 });
     expect(await ask("DELETE", "/v1/contexts/half")).toMatchObject({ name: "half" });
     expect((await call("GET", "/v1/contexts/half")).status).toBe(404);
+  });
+
+  it("write contexts in events", async () => {
+    const text = "Once upon a time there was a cat. ".repeat(40);
+    const body = JSON.stringify({ name: "cat", text, checkpoint_every: 64, stream: true });
+    const response = await checkedFetch(`${server.url}/v1/contexts`, { method: "POST", body });
+    const events = (await response.text()).trimEnd().split("\n\n");
+    expect(events[0]).toContain("context_progress");
+    expect(events.at(-2)).toContain('"name":"cat"');
+    expect(events.at(-1)).toBe("data: [DONE]");
+    expect(takeChecks()).toEqual({ problems: [], checked: events.length - 1 });
+    expect((await call("POST", "/v1/contexts", { name: "cat", text: "another" })).status).toBe(409);
   });
 
   it("refuse in OpenAI's form, and in Anthropic's on its paths", async () => {

@@ -2,7 +2,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { Ajv2020 } from "ajv/dist/2020.js";
 
 const folder = new URL("schemas/", import.meta.url);
-const ajv = new Ajv2020({ allErrors: true, allowUnionTypes: true });
+const ajv = new Ajv2020({ allErrors: true, allowUnionTypes: true, strictTypes: true });
 for (const file of readdirSync(folder)) {
   ajv.addSchema(JSON.parse(readFileSync(new URL(file, folder), "utf8")) as object);
 }
