@@ -2,6 +2,7 @@
 
 import fcntl
 import json
+import signal
 import unittest
 
 from program import MINI, ProgramTest, environment
@@ -112,7 +113,7 @@ class Writing(ProgramTest):
 
     def start(self):
         self.server = Server("--context-dir", self.store, "--checkpoint-every", 256,
-                             "--prefill-chunk", 128, context=6144)
+                             "--prefill-chunk", 128, "--drain-timeout", 0, context=6144)
         self.addCleanup(self.server.stop)
 
     def context(self, *arguments):
@@ -174,16 +175,19 @@ class Writing(ProgramTest):
         self.assertEqual(self.server.metrics()["minimax_requests_total{endpoint=\"/v1/contexts\"}"],
                          1)
 
+    def read_until(self, response, tokens):
+        """Reads events until so many tokens are done."""
+        for line in response:
+            if line.startswith(b"data: "):
+                if json.loads(line[6:])["context_progress"]["processed"] >= tokens:
+                    return
+        self.fail("the stream ended")
+
     def leave(self, path, body):
         """Sends a request and goes when the first part is done. Returns what is left behind."""
         connection, response = self.server.open("POST", "/v1/contexts" + path,
                                                 {**body, "stream": True})
-        while True:
-            line = response.readline()
-            if line.startswith(b"data: "):
-                progress = json.loads(line[6:])["context_progress"]
-                if progress["processed"] >= 256:
-                    break
+        self.read_until(response, 256)
         response.close()
         connection.close()
         with (self.store / "a" / "lock").open("w") as lock:
@@ -202,22 +206,25 @@ class Writing(ProgramTest):
         self.context("create", "b", "-m", MINI, "-f", self.file(text), "--checkpoint-every", 256)
         self.assert_same_files("a", "b")
 
-    def test_what_a_killed_server_left_goes_on_in_the_next(self):
-        text = " ".join(BOOK for _ in range(8))
-        connection, response = self.server.open(
-            "POST", "/v1/contexts", {"name": "a", "text": text, "stream": True})
-        while b'"processed":512' not in response.readline():
-            pass
-        self.server.process.kill()
-        self.server.stop()
-        connection.close()
-        self.start()
-        half = self.server.request("GET", "/v1/contexts/a")[2]
-        self.assertEqual((half["tokens"] % 256, half["complete"]), (0, False))
-        status, made = self.post("", name="a", text=text)
-        self.assertEqual((status, made["complete"]), (201, True))
-        self.assertEqual(made["usage"]["cached_tokens"], half["tokens"])
-        self.assertTrue(self.post("/a/verify")[1]["ok"])
+    def test_what_an_ended_server_left_goes_on_in_the_next(self):
+        for name, number in (("killed", signal.SIGKILL), ("stopped", signal.SIGTERM)):
+            with self.subTest(name):
+                text = " ".join([name] + [BOOK for _ in range(8)])  # of none is a part cached
+                connection, response = self.server.open(
+                    "POST", "/v1/contexts", {"name": name, "text": text, "stream": True})
+                self.read_until(response, 512)
+                self.server.process.send_signal(number)
+                self.server.process.wait(120)
+                self.assertEqual(self.server.stop()[0], -9 if number == signal.SIGKILL else 0)
+                connection.close()
+                self.start()
+                half = self.server.request("GET", "/v1/contexts/" + name)[2]
+                self.assertGreaterEqual(half["tokens"], 512)
+                status, made = self.post("", name=name, text=text)
+                self.assertEqual((status, made["complete"]), (200 if half["complete"] else 201, True))
+                if not half["complete"]:
+                    self.assertEqual(made["usage"]["cached_tokens"], half["tokens"])
+                self.assertTrue(self.post(f"/{name}/verify")[1]["ok"])
 
     def test_what_cannot_be_written(self):
         self.assertEqual(self.post("", name="a", text=BOOK)[0], 201)
