@@ -12,4 +12,12 @@ Json context_object(const std::string& name, const ContextManifest& manifest) {
   return json;
 }
 
+Json written_context(const std::string& name, const ContextManifest& manifest, const Usage& usage) {
+  Json json = context_object(name, manifest);
+  json["usage"] = {{"cached_tokens", usage.cached_tokens},
+                   {"replayed_tokens", usage.replayed_tokens},
+                   {"computed_tokens", usage.computed_tokens}};
+  return json;
+}
+
 }  // namespace mm

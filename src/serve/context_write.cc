@@ -71,7 +71,7 @@ void check_room(const std::string& name, size_t tokens, const ServedModel& model
 /// Nothing is left to do.
 void answer_done(Exchange& exchange, const ContextWriteOptions& options,
                  const ContextManifest& manifest) {
-  Json context = context_object(options.name, manifest);
+  Json context = written_context(options.name, manifest, {});
   HttpResponse response;
   if (options.stream) {
     response = event_stream_head("");

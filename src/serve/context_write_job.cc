@@ -14,12 +14,6 @@ namespace mm {
 
 namespace {
 
-Json usage_json(const Usage& usage) {
-  return {{"cached_tokens", usage.cached_tokens},
-          {"replayed_tokens", usage.replayed_tokens},
-          {"computed_tokens", usage.computed_tokens}};
-}
-
 /// Kept by the append's callbacks until it has ended. All runs on the engine's thread.
 class ContextWriteJob : public std::enable_shared_from_this<ContextWriteJob> {
  public:
@@ -94,8 +88,7 @@ class ContextWriteJob : public std::enable_shared_from_this<ContextWriteJob> {
       if (!result.finished) {
         throw interrupted();
       }
-      Json context = context_object(options_.name, plan_->writer.manifest());
-      context["usage"] = usage_json(result.usage);
+      Json context = written_context(options_.name, plan_->writer.manifest(), result.usage);
       progress(plan_->writer.token_count());  // the engine's last told of whole blocks
       plan_.reset();                          // the lock, before the client can ask for it again
       succeed(std::move(context));

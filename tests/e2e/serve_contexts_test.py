@@ -139,6 +139,9 @@ class Writing(ProgramTest):
     def test_it_is_the_programs(self):
         status, made = self.post("", name="web", text=BOOK, checkpoint_every=256)
         self.assertEqual((status, made["complete"]), (201, True))
+        status, again = self.post("", name="web", text=BOOK, checkpoint_every=256)
+        nothing = {"cached_tokens": 0, "replayed_tokens": 0, "computed_tokens": 0}
+        self.assertEqual((status, again), (200, {**made, "usage": nothing}))
         self.context("create", "book", "-m", MINI, "-f", self.file(BOOK), "--checkpoint-every", 256)
         self.assert_same_files("web", "book")
         more = " " + " ".join(["Then the king slept."] * 70)
