@@ -1,10 +1,9 @@
-#include "serve/generation_job.h"
-
 #include <gtest/gtest.h>
 
 #include <future>
 
 #include "model/weights.h"
+#include "serve/generation_job.h"
 
 namespace mm {
 namespace {
