@@ -51,15 +51,19 @@ def routes():
     found = set()
     for source in sorted((ROOT / "src/serve").glob("*.cc")):
         text = source.read_text()
-        root = re.search(r'kRoot = "(.*?)"', text)
+        constants = dict(re.findall(r'std::string(?:_view)? (\w+) = "(.*?)"', text))
+        constants.update((name, constants[other]) for name, other in
+                         re.findall(r"std::string (\w+)\((\w+)\);", text) if other in constants)
         # A call's arguments as far as names and strings go; helpers are called with what they pass on.
+        adds = "router\\.add|add_route" + ("|add" if "auto add = [&](const char* method" in text else "")
         for call, arguments in re.findall(
-                r"^\s+(router\.add|add_route)\(((?:[^()\[\];{]|\(\))*)", text, re.M):
+                rf"^\s+({adds})\(((?:[^()\[\];{{]|\(\))*)", text, re.M):
             strings = re.findall(r'"([^"]*)"', arguments)
             method = next((s for s in strings if re.fullmatch("[A-Z]+", s)), None)
             path = next((s for s in strings if s.startswith("/")), None)
-            if "root.c_str()" in arguments:
-                path = root.group(1)
+            names = [name for name in re.findall(r"\w+", arguments) if name in constants]
+            if method and not path and names:
+                path = constants[names[0]]
             if path and (method or call == "add_route"):
                 found.add((method or "POST", path))
             elif "file.path" in arguments:
@@ -150,7 +154,7 @@ class Page(ProgramTest):
                     self.assertIsNone(part)
                     self.assertTrue(call.body)
         registered = routes()
-        self.assertGreater(len(registered), 15)
+        self.assertGreater(len(registered), 18)
         for method, pattern in sorted(registered):
             is_shown = any(
                 method == call.method and
