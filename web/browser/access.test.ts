@@ -64,6 +64,7 @@ test("the theme that is chosen holds after a reload", async () => {
   const { page, context } = await openPage(browser, server.url, { colorScheme: "light" });
   await page.getByRole("button", { name: "Dark" }).click();
   await page.reload();
-  expect(await page.evaluate(() => document.documentElement.dataset.theme)).toBe("dark");
+  // The page sets it after its first frame.
+  await expect.poll(() => page.evaluate(() => document.documentElement.dataset.theme)).toBe("dark");
   await context.close();
 });
