@@ -9,7 +9,7 @@ import unittest
 
 from fake_api import FakeApi, event, text_event
 from program import PROGRAM, ProgramTest, environment, run, wait_until_caught
-from serve_server import Server
+from serve_server import Server, make_certificate
 
 DONE = event("[DONE]")
 USAGE = event({"choices": [], "usage": {"prompt_tokens": 7, "completion_tokens": 3}})
@@ -102,13 +102,7 @@ class Connections(ProgramTest):
         self.fail_with(1, "bench-serve", "--url", f"unix:{path}", *self.SMALL, says=["401"])
 
     def test_tls(self):
-        cert, key = self.folder / "cert.pem", self.folder / "key.pem"
-        try:
-            subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout",
-                            key, "-out", cert, "-days", "2", "-subj", "/CN=localhost", "-addext",
-                            "subjectAltName=DNS:localhost"], check=True, capture_output=True)
-        except FileNotFoundError:
-            self.skipTest("needs the program openssl")
+        cert, key = make_certificate(self.folder)
         server = Server("--tls-cert", cert, "--tls-key", key)
         self.addCleanup(server.stop)
         named, numbered = f"https://localhost:{server.port}", f"https://127.0.0.1:{server.port}"

@@ -2,22 +2,14 @@
 
 import unittest
 
-from serve_server import Server
+from serve_server import ServedTest
 
 STORY = [{"role": "user", "content": "Tell me a story about a dog."}]
 ASK = {"messages": STORY, "max_tokens": 16, "temperature": 0}
 
 
-class Anthropic(unittest.TestCase):
-    @classmethod
-    def setUpClass(cls):
-        cls.server = Server("--parallel", 4)
-        cls.addClassCleanup(cls.server.stop)
-
-    def post(self, path, **body):
-        status, _, answer = self.server.request("POST", path, body)
-        self.assertEqual(status, 200, answer)
-        return answer
+class Anthropic(ServedTest):
+    PARALLEL = 4
 
     def test_a_message_says_what_a_chat_says(self):
         message = self.post("/v1/messages", **ASK)

@@ -5,7 +5,7 @@ import re
 import unittest
 from pathlib import Path
 
-from serve_server import Server
+from serve_server import ServedTest
 
 STORY = [{"role": "user", "content": "Tell me about a dog."}]
 CHAT = "/v1/chat/completions"
@@ -28,17 +28,7 @@ BAD = {"type": "object", "properties": {"a": {"type": "number", "multipleOf": 2}
 DOCS = Path(__file__).resolve().parents[2] / "docs/server.md"
 
 
-class Format(unittest.TestCase):
-    @classmethod
-    def setUpClass(cls):
-        cls.server = Server("--parallel", 8)
-        cls.addClassCleanup(cls.server.stop)
-
-    def post(self, path, **body):
-        status, _, answer = self.server.request("POST", path, body)
-        self.assertEqual(status, 200, answer)
-        return answer
-
+class Format(ServedTest):
     def chat(self, **body):
         return self.post(CHAT, **{"messages": STORY, "response_format": FORMAT, "temperature": 1.5,
                                   "seed": 1, "max_tokens": 400, **body})

@@ -8,7 +8,7 @@ import time
 import unittest
 
 from program import run
-from serve_server import Server
+from serve_server import Server, ServedTest
 
 STORY = [{"role": "user", "content": "Tell me a story about a dog."}]
 CHAT = "/v1/chat/completions"
@@ -17,17 +17,7 @@ TEXT = "/v1/completions"
 ENDLESS = 1 << 17
 
 
-class OpenAi(unittest.TestCase):
-    @classmethod
-    def setUpClass(cls):
-        cls.server = Server("--parallel", 8)
-        cls.addClassCleanup(cls.server.stop)
-
-    def post(self, path, **body):
-        status, _, answer = self.server.request("POST", path, body)
-        self.assertEqual(status, 200, answer)
-        return answer
-
+class OpenAi(ServedTest):
     def chat(self, **body):
         return self.post(CHAT, **{"messages": STORY, "temperature": 0, "max_tokens": 24, **body})
 

@@ -6,6 +6,7 @@ import re
 import signal
 import subprocess
 import threading
+import unittest
 
 from program import MINI, PROGRAM, environment
 
@@ -71,3 +72,31 @@ class Server:
         self.reader.join()
         self.process.stderr.close()
         return self.process.returncode, "".join(self.log)
+
+
+class ServedTest(unittest.TestCase):
+    """Tests that share a server with room for PARALLEL generations."""
+
+    PARALLEL = 8
+
+    @classmethod
+    def setUpClass(cls):
+        cls.server = Server("--parallel", cls.PARALLEL)
+        cls.addClassCleanup(cls.server.stop)
+
+    def post(self, path, **body):
+        status, _, answer = self.server.request("POST", path, body)
+        self.assertEqual(status, 200, answer)
+        return answer
+
+
+def make_certificate(folder):
+    """Paths of a certificate of localhost, signed by itself, and of its key."""
+    cert, key = folder / "cert.pem", folder / "key.pem"
+    try:
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", key,
+                        "-out", cert, "-days", "2", "-subj", "/CN=localhost", "-addext",
+                        "subjectAltName=DNS:localhost"], check=True, capture_output=True)
+    except FileNotFoundError:
+        raise unittest.SkipTest("needs the program openssl") from None
+    return cert, key

@@ -3,11 +3,10 @@
 import json
 import socket
 import ssl
-import subprocess
 import unittest
 
 from program import ProgramTest
-from serve_server import Server
+from serve_server import Server, make_certificate
 
 
 class Information(unittest.TestCase):
@@ -99,13 +98,7 @@ class Manners(ProgramTest):
         self.assertFalse(path.exists())
 
     def test_tls(self):
-        cert, key = self.folder / "cert.pem", self.folder / "key.pem"
-        try:
-            subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout",
-                            key, "-out", cert, "-days", "2", "-subj", "/CN=localhost", "-addext",
-                            "subjectAltName=DNS:localhost"], check=True, capture_output=True)
-        except FileNotFoundError:
-            self.skipTest("needs the program openssl")
+        cert, key = make_certificate(self.folder)
         server = Server("--tls-cert", cert, "--tls-key", key)
         self.addCleanup(server.stop)
         context = ssl.create_default_context(cafile=str(cert))
