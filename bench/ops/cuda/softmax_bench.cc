@@ -57,26 +57,31 @@ struct Problem {
   cuda::SoftmaxParams params;
 };
 
-void bench_decode(cudaStream_t stream, std::vector<Row>& rows, int64_t keys) {
-  const Problem problem(keys, 1);
+/// Seconds of one row over `keys` keys.
+double time_decode(cudaStream_t stream, int64_t keys, DType kv) {
+  const Problem problem(keys, 1, kv);
   const auto config = cuda::config_softmax_decode(problem.params, 132);
   const DeviceArray workspace(DType::kU8, config.workspace_bytes);
   const CUtensorMap map = cuda::make_page_map(problem.params.kv);
-  const double time = seconds(stream, {20, true}, [&] {
+  return seconds(stream, {20, true}, [&] {
     cuda::launch_softmax_decode(problem.params, config, map, workspace.data(), stream);
   });
+}
+
+void bench_decode(cudaStream_t stream, std::vector<Row>& rows, int64_t keys) {
+  const double time = time_decode(stream, keys, DType::kBf16);
   rows.push_back({"softmax decode", fmt::format("B=1 64/8x128 keys={}", keys), time,
                   static_cast<double>(keys) * kKvHeads * 2 * kSize * 2, true, "us/layer",
                   time * 1e6});
 }
 
-/// The same keys in e4m3: half the bytes, and a scale a row. Its figure is how many times as fast
+/// The same keys as codes: half the bytes, and a scale a row. Its figure is how many times as fast
 /// as bf16 it is, which `bf16` seconds took.
-void bench_decode_fp8(cudaStream_t stream, std::vector<Row>& rows, int64_t keys, double bf16) {
-  const Problem problem(keys, 1, DType::kF8E4M3);
-  const double time =
-      seconds(stream, {5}, [&] { cuda::launch_softmax_plain(problem.params, stream); });
-  rows.push_back({"softmax decode fp8", fmt::format("B=1 64/8x128 keys={}", keys), time,
+void bench_decode_codes(cudaStream_t stream, std::vector<Row>& rows, int64_t keys, double bf16,
+                        DType kv) {
+  const double time = time_decode(stream, keys, kv);
+  rows.push_back({fmt::format("softmax decode {}", kv == DType::kI8 ? "int8" : "fp8"),
+                  fmt::format("B=1 64/8x128 keys={}", keys), time,
                   static_cast<double>(keys) * kKvHeads * 2 * (kSize + 4), true, "x bf16",
                   bf16 / time});
 }
@@ -97,7 +102,9 @@ void bench_prefill(cudaStream_t stream, std::vector<Row>& rows, int64_t tokens) 
 
 void bench_softmax(cudaStream_t stream, std::vector<Row>& rows) {
   for (int64_t keys : {32'768, 131'072, 1'048'576}) bench_decode(stream, rows, keys);
-  bench_decode_fp8(stream, rows, 1'048'576, rows.back().seconds);
+  const double bf16 = rows.back().seconds;
+  for (DType codes : {DType::kF8E4M3, DType::kI8})
+    bench_decode_codes(stream, rows, 1'048'576, bf16, codes);
   for (int64_t tokens : {8192, 32'768, 131'072}) bench_prefill(stream, rows, tokens);
 }
 

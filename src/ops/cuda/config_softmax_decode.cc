@@ -24,8 +24,10 @@ SoftmaxDecodeConfig with_splits(const SoftmaxParams& p, int64_t splits) {
 }  // namespace
 
 bool fits_softmax_decode(const SoftmaxParams& p) {
-  return p.kv.size == kSize && p.kv.dtype == DType::kBf16 &&
-         reinterpret_cast<uintptr_t>(p.kv.data) % 16 == 0 && p.heads <= kMostHeads * p.kv.heads;
+  const bool known = p.kv.dtype == DType::kBf16 || is_scaled(p.kv.dtype);
+  const auto addresses =
+      reinterpret_cast<uintptr_t>(p.kv.data) | reinterpret_cast<uintptr_t>(p.kv.scales);
+  return known && p.kv.size == kSize && addresses % 16 == 0 && p.heads <= kMostHeads * p.kv.heads;
 }
 
 SoftmaxDecodeConfig config_softmax_decode(const SoftmaxParams& p, int multiprocessors) {
@@ -41,10 +43,12 @@ SoftmaxDecodeConfig config_softmax_decode_alike(const SoftmaxParams& p) {
 CUtensorMap make_page_map(const Pages& pages) {
   TensorMapSpec spec;
   spec.data = pages.data;
+  spec.dtype = pages.dtype;
   spec.rank = 3;
-  spec.sizes = {64, pages.pages * pages.heads * 2 * kBlock, 2};
-  spec.strides = {1, kSize, 64};
-  spec.box = {64, kBlock, 2};
+  const auto panel = static_cast<int>(128 / size_of(pages.dtype));  // channels
+  spec.sizes = {panel, pages.pages * pages.heads * 2 * kBlock, kSize / panel};
+  spec.strides = {1, kSize, panel};
+  spec.box = {panel, kBlock, kSize / panel};
   return make_tensor_map(spec);
 }
 

@@ -1,13 +1,17 @@
 // Work split: one block of threads per (part of the keys, key/value head, row). Four warps take 16
-// keys each of every page; a fifth feeds the copy engine, three pages ahead.
+// keys each of every page; a fifth feeds the copy engine, three pages ahead (six of codes).
 // All query heads of a key/value head are the 8 columns of mma.sync, so nothing is padded at 8:
 //   S' [16 keys × 8 heads] = K Q',  O' [128 × 8] += V' P'
+// Pages of codes become bf16 on their way into the registers; their scales multiply scores and
+// weights, one product a key.
 // Each warp keeps its own running maximum, total and output; the warps meet once at the end and
 // write one part; a second kernel joins the parts in order.
-// Shared memory: 3 stages of k 16 and v 16 KiB, two blocks a multiprocessor: 192 KiB in flight.
+// Shared memory: 3 stages of k 16 and v 16 KiB (codes: 6 of 8 and 8, and scales), two blocks a
+// multiprocessor: 192 KiB in flight.
 // Expected limit: memory, keys and values read once.
 #include "ops/cuda/check.h"
 #include "ops/cuda/prim/float.cuh"
+#include "ops/cuda/prim/kv_operands.cuh"
 #include "ops/cuda/prim/matrix.cuh"
 #include "ops/cuda/prim/mma.cuh"
 #include "ops/cuda/prim/ragged.cuh"
@@ -23,21 +27,23 @@ constexpr int kSize = 128;
 constexpr int kHeads = 8;
 constexpr int kWarps = 4;
 constexpr int kThreads = 32 * (kWarps + 1);
-constexpr int kStages = 3;
-constexpr int kPanel = kBlock * 128;
 constexpr int kPartFloats = kHeads * (kSize + 2);  // output [head][128], maximum [head], total
 constexpr float kLog2E = 1.44269504F;
 
-struct Stage {
-  char k[2 * kPanel];  // [64-channel half][key][64] bf16, swizzled, as is v
-  char v[2 * kPanel];
-};
-
+template <typename Kv>
 struct Shared {
+  static constexpr int kTile = KvOperands<Kv>::kTileBytes;
+  static constexpr int kStages = KvOperands<Kv>::kScaled ? 6 : 3;
+  static constexpr int kScales = KvOperands<Kv>::kScaled ? 2 * kBlock : 0;
+
+  struct Stage {
+    char k[kTile], v[kTile];
+  };
   union {
     Stage stages[kStages];
     float part[kWarps][kPartFloats];  // when all pages are done
   };
+  float scales[kStages][2 * kBlock];  // of keys, of values; used for codes alone
   uint64_t full[kStages], empty[kStages];
 };
 
@@ -58,27 +64,40 @@ __device__ Range find_range(const SoftmaxParams& p, int64_t row) {
   return {begin, min(pages, begin + each), keys, p.kv.table + n * p.kv.table_stride};
 }
 
-__device__ void produce(Shared& s, const SoftmaxParams& p, const CUtensorMap* map,
+template <typename Kv>
+__device__ void produce(Shared<Kv>& s, const SoftmaxParams& p, const CUtensorMap* map,
                         const Range& range) {
+  constexpr uint32_t kScaleBytes = Shared<Kv>::kScales * sizeof(float);
   RingPlace at;
   for (int64_t block = range.begin; block < range.end; ++block) {
     // A page that does not exist is read as the first one: wrong, but never out of bounds.
     int64_t page = range.table[block];
     page = page < 0 || page >= p.kv.pages ? 0 : page;
-    const auto line = static_cast<int>(((page * p.kv.heads + blockIdx.y) * 2) * kBlock);
-    Stage& stage = s.stages[at.stage];
+    const int64_t line = ((page * p.kv.heads + blockIdx.y) * 2) * kBlock;
+    auto& stage = s.stages[at.stage];
     uint64_t* full = &s.full[at.stage];
     barrier_wait(&s.empty[at.stage], at.parity ^ 1U);
-    barrier_expect(full, sizeof(Stage));
-    tma_load_3d(stage.k, map, full, 0, line, 0);
-    tma_load_3d(stage.v, map, full, 0, line + kBlock, 0);
-    at.advance(kStages);
+    barrier_expect(full, sizeof(stage) + kScaleBytes);
+    tma_load_3d(stage.k, map, full, 0, static_cast<int>(line), 0);
+    tma_load_3d(stage.v, map, full, 0, static_cast<int>(line) + kBlock, 0);
+    if constexpr (kScaleBytes > 0)
+      bulk_load(s.scales[at.stage], p.kv.scales + line, kScaleBytes, full);
+    at.advance(Shared<Kv>::kStages);
   }
 }
 
+// `weights` rows g and g + 8 of a warp's keys (words 0, 1 and 2, 3), each times its key's number.
+__device__ void multiply_rows(float (&values)[4], const float* by, int warp) {
+  const int key = 16 * warp + static_cast<int>(threadIdx.x % 32) / 4;
+#pragma unroll
+  for (int i = 0; i < 4; ++i) values[i] *= by[key + i / 2 * 8];
+}
+
+template <typename Kv>
 struct Attention {
-  uint32_t q[8][2];            // heads as columns; depth 16 i + 2 t (+ 8)
-  float out[8][4];             // channels 16 i + g (+ 8), heads 2 t, 2 t + 1
+  using Operands = KvOperands<Kv>;
+  uint32_t q[8][2];            // heads as columns, a step of 16 channels a line
+  float out[8][4];             // a step's channels as rows g, g + 8; heads 2 t, 2 t + 1
   float largest[2], total[2];  // of heads 2 t, 2 t + 1; in base 2
 
   template <typename Q>
@@ -87,13 +106,13 @@ struct Attention {
     const int per = p.heads / p.kv.heads;
     const int head = lane / 4;
     const Q* from = static_cast<const Q*>(p.q.data) + row * p.q.row_stride +
-                    static_cast<int64_t>(blockIdx.y * per + min(head, per - 1)) * p.q.head_stride +
-                    lane % 4 * 2;
+                    static_cast<int64_t>(blockIdx.y * per + min(head, per - 1)) * p.q.head_stride;
 #pragma unroll
     for (int i = 0; i < 16; ++i) {
       const bool used = head < per;
+      const int2 at = Operands::query_channels(i, lane);
       q[i / 2][i % 2] =
-          pack_bf16(used ? to_f32(from[8 * i]) : 0.0F, used ? to_f32(from[8 * i + 1]) : 0.0F);
+          pack_bf16(used ? to_f32(from[at.x]) : 0.0F, used ? to_f32(from[at.y]) : 0.0F);
     }
   }
 
@@ -110,21 +129,24 @@ struct Attention {
     }
   }
 
-  // Scores of the warp's 16 keys, rows g and g + 8; `valid` of them exist.
-  __device__ void make_scores(float (&scores)[4], const char* k, int warp, int valid) const {
-    const int lane = static_cast<int>(threadIdx.x % 32);
-    const int key = 16 * warp + lane / 8 % 2 * 8 + lane % 8;
-#pragma unroll
-    for (int i = 0; i < 8; ++i) {
-      uint32_t a[4];
-      load_matrices(a, shared_address(k) + static_cast<uint32_t>(i / 4 * kPanel) +
-                           swizzled(key, i % 4 * 2 + lane / 16));
-      mma<bf16>(scores, a[0], a[1], a[2], a[3], q[i][0], q[i][1]);
-    }
+  // Scores of the warp's 16 keys, rows g and g + 8; `valid` of them exist. `scales`: of the page.
+  __device__ void make_scores(float (&scores)[4], const char* k, const float* scales, int warp,
+                              int valid) const {
+    Operands::each_key_step(k, warp, [&](int step, const uint32_t(&a)[4]) {
+      mma<bf16>(scores, a[0], a[1], a[2], a[3], q[step][0], q[step][1]);
+    });
+    if constexpr (Operands::kScaled)
+      multiply_rows(scores, scales, warp);
+    mask(scores, valid, -INFINITY);
+  }
+
+  // Puts `value` where there is no key.
+  __device__ static void mask(float (&rows)[4], int valid, float value) {
+    const int key = static_cast<int>(threadIdx.x % 32) / 4;
 #pragma unroll
     for (int i = 0; i < 4; ++i) {
-      if (lane / 4 + i / 2 * 8 >= valid)
-        scores[i] = -INFINITY;
+      if (key + i / 2 * 8 >= valid)
+        rows[i] = value;
     }
   }
 
@@ -150,18 +172,32 @@ struct Attention {
     }
   }
 
-  __device__ void add_values(const float (&weights)[4], const char* v, int warp) {
-    const int lane = static_cast<int>(threadIdx.x % 32);
+  // Rows of the page behind the last key may be anything: zero times them must stay zero, which
+  // codes are, and floats must be made.
+  __device__ void add_values(float (&weights)[4], char* v, const float* scales, int warp,
+                             int valid) {
+    if constexpr (Operands::kScaled) {
+      multiply_rows(weights, scales + kBlock, warp);
+      mask(weights, valid, 0);
+    } else if (valid < 16) {
+      clear_values(v, warp, valid);
+    }
     const uint32_t low = transpose_matrix(pack_bf16(weights[0], weights[1]));
     const uint32_t high = transpose_matrix(pack_bf16(weights[2], weights[3]));
-    const int key = 16 * warp + lane / 16 * 8 + lane % 8;
-#pragma unroll
-    for (int i = 0; i < 8; ++i) {
-      uint32_t a[4];
-      load_matrices_transposed(a, shared_address(v) + static_cast<uint32_t>(i / 4 * kPanel) +
-                                      swizzled(key, i % 4 * 2 + lane / 8 % 2));
-      mma<bf16>(out[i], a[0], a[1], a[2], a[3], low, high);
+    Operands::each_value_step(v, warp, [&](int step, const uint32_t(&a)[4]) {
+      mma<bf16>(out[step], a[0], a[1], a[2], a[3], low, high);
+    });
+  }
+
+  // Zeros instead of the rows of bf16 from `valid` on, of the warp's 16.
+  __device__ static void clear_values(char* v, int warp, int valid) {
+    const int lane = static_cast<int>(threadIdx.x % 32);
+    for (int row = max(valid, 0); row < 16; ++row) {
+      const int at = (16 * warp + row) * 128 + lane % 8 * 16;
+      if (lane < 16)
+        *reinterpret_cast<uint4*>(v + lane / 8 * kBlock * 128 + at) = uint4{};
     }
+    __syncwarp();
   }
 
   __device__ void store(float* part) {
@@ -173,8 +209,8 @@ struct Attention {
       const int head = lane % 4 * 2 + i;
 #pragma unroll
       for (int j = 0; j < 8; ++j) {
-        part[head * kSize + 16 * j + lane / 4] = out[j][i];
-        part[head * kSize + 16 * j + lane / 4 + 8] = out[j][i + 2];
+        part[head * kSize + Operands::out_channel(j, 0, lane)] = out[j][i];
+        part[head * kSize + Operands::out_channel(j, 1, lane)] = out[j][i + 2];
       }
       if (lane < 4) {
         part[kHeads * kSize + head] = largest[i];
@@ -184,28 +220,18 @@ struct Attention {
   }
 };
 
-// Values behind the last key may be anything: zero times them must stay zero.
-__device__ void clear_values(char* v, int warp, int valid) {
-  const int lane = static_cast<int>(threadIdx.x % 32);
-  for (int row = max(valid, 0); row < 16; ++row) {
-    const int at = (16 * warp + row) * 128 + lane % 8 * 16;
-    if (lane < 16)
-      *reinterpret_cast<uint4*>(v + lane / 8 * kPanel + at) = uint4{};
-  }
-  __syncwarp();
-}
-
 // Weight of a part whose maximum is `largest` in a sum whose maximum is `most`.
 __device__ float part_weight(float largest, float most) {
   return largest == -INFINITY ? 0.0F : fast_exp2(largest - most);
 }
 
-template <typename Q>
+template <typename Q, typename Kv>
 __global__ void __launch_bounds__(kThreads, 2)
     softmax_decode_kernel(const SoftmaxParams p, const __grid_constant__ CUtensorMap map,
                           float* parts) {
   extern __shared__ __align__(1024) char memory[];
-  Shared& s = *reinterpret_cast<Shared*>(memory);
+  constexpr int kStages = Shared<Kv>::kStages;
+  Shared<Kv>& s = *reinterpret_cast<Shared<Kv>*>(memory);
   const int64_t row = blockIdx.z;
   const Range range = find_range(p, row);
   if (threadIdx.x == 0) {
@@ -222,21 +248,20 @@ __global__ void __launch_bounds__(kThreads, 2)
       produce(s, p, &map, range);
     __syncwarp();
   } else {
-    Attention attention;
-    attention.load_query<Q>(p, row);
+    Attention<Kv> attention;
+    attention.template load_query<Q>(p, row);
     attention.reset();
     RingPlace at;
     for (int64_t block = range.begin; block < range.end; ++block) {
-      Stage& stage = s.stages[at.stage];
+      auto& stage = s.stages[at.stage];
+      const float* scales = s.scales[at.stage];
       const auto valid =
           static_cast<int>(min(range.keys - block * kBlock - 16 * warp, static_cast<int64_t>(16)));
       barrier_wait(&s.full[at.stage], at.parity);
       float scores[4] = {};
-      attention.make_scores(scores, stage.k, warp, valid);
+      attention.make_scores(scores, stage.k, scales, warp, valid);
       attention.weigh(scores, p.scale * kLog2E);
-      if (valid < 16)
-        clear_values(stage.v, warp, valid);
-      attention.add_values(scores, stage.v, warp);
+      attention.add_values(scores, stage.v, scales, warp, valid);
       barrier_arrive_warp(&s.empty[at.stage]);
       at.advance(kStages);
     }
@@ -288,6 +313,15 @@ __global__ void __launch_bounds__(kSize)
       from_f32<Out>(sum / total);
 }
 
+template <typename Q, typename Kv>
+void launch_parts(const SoftmaxParams& params, dim3 grid, const CUtensorMap& pages, float* parts,
+                  cudaStream_t stream) {
+  auto* kernel = softmax_decode_kernel<Q, Kv>;
+  MM_CUDA(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize,
+                               static_cast<int>(sizeof(Shared<Kv>))));
+  kernel<<<grid, kThreads, sizeof(Shared<Kv>), stream>>>(params, pages, parts);
+}
+
 }  // namespace
 
 void launch_softmax_decode(const SoftmaxParams& params, const SoftmaxDecodeConfig& config,
@@ -297,10 +331,13 @@ void launch_softmax_decode(const SoftmaxParams& params, const SoftmaxDecodeConfi
   const dim3 grid(static_cast<unsigned>(config.splits), static_cast<unsigned>(params.kv.heads),
                   rows);
   visit_float(params.q.dtype, [&](auto q) {
-    auto* kernel = softmax_decode_kernel<decltype(q)>;
-    MM_CUDA(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize,
-                                 static_cast<int>(sizeof(Shared))));
-    kernel<<<grid, kThreads, sizeof(Shared), stream>>>(params, pages, parts);
+    if (params.kv.dtype == DType::kBf16) {
+      launch_parts<decltype(q), bf16>(params, grid, pages, parts, stream);
+    } else if (params.kv.dtype == DType::kI8) {
+      launch_parts<decltype(q), int8_t>(params, grid, pages, parts, stream);
+    } else {
+      launch_parts<decltype(q), __nv_fp8_e4m3>(params, grid, pages, parts, stream);
+    }
   });
   MM_CUDA(cudaGetLastError());
   visit_float(params.out_type, [&](auto out) {

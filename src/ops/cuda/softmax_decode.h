@@ -1,5 +1,5 @@
-/// Softmax attention of few rows over long pages: head size 128, bf16 pages, keys split over
-/// blocks.
+/// Softmax attention of few rows over long pages: head size 128, pages of bf16 or codes, keys split
+/// over blocks.
 #pragma once
 
 #include <cuda.h>
@@ -14,8 +14,8 @@ struct SoftmaxDecodeConfig {
   int64_t workspace_bytes = 0;  ///< for the parts' results
 };
 
-/// Whether launch_softmax_decode can run this: head size 128, bf16 pages aligned to 16 bytes, at
-/// most 8 query heads a key/value head.
+/// Whether launch_softmax_decode can run this: head size 128, pages of bf16 or of codes, aligned to
+/// 16 bytes, at most 8 query heads a key/value head.
 bool fits_softmax_decode(const SoftmaxParams& params);
 
 /// About two blocks a multiprocessor, but no part shorter than 4 pages where the table ends.
@@ -25,7 +25,8 @@ SoftmaxDecodeConfig config_softmax_decode(const SoftmaxParams& params, int multi
 /// keys alone.
 SoftmaxDecodeConfig config_softmax_decode_alike(const SoftmaxParams& params);
 
-/// Descriptor of the pages for the copy engine: boxes of 64 rows × 128 channels. Throws kInternal.
+/// Descriptor of the pages for the copy engine: boxes of 64 rows × 128 channels, in panels of 128
+/// bytes. Throws kInternal.
 CUtensorMap make_page_map(const Pages& pages);
 
 /// Attends for each row on its own; `workspace` has config.workspace_bytes. Results do not depend

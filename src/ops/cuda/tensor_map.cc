@@ -34,10 +34,9 @@ CUtensorMap make_tensor_map(const TensorMapSpec& spec) {
     if (i > 0)
       strides[i - 1] = static_cast<uint64_t>(spec.strides[i] * size_of(spec.dtype));
   }
-  const CUtensorMapDataType type = spec.dtype == DType::kF32 ? CU_TENSOR_MAP_DATA_TYPE_FLOAT32
-                                   : spec.dtype == DType::kF8E4M3
-                                       ? CU_TENSOR_MAP_DATA_TYPE_UINT8
-                                       : CU_TENSOR_MAP_DATA_TYPE_BFLOAT16;
+  const CUtensorMapDataType type = spec.dtype == DType::kF32  ? CU_TENSOR_MAP_DATA_TYPE_FLOAT32
+                                   : size_of(spec.dtype) == 1 ? CU_TENSOR_MAP_DATA_TYPE_UINT8
+                                                              : CU_TENSOR_MAP_DATA_TYPE_BFLOAT16;
   const CUresult status =
       encode(&map, type, static_cast<uint32_t>(spec.rank), const_cast<void*>(spec.data),
              sizes.data(), strides.data(), box.data(), steps.data(), CU_TENSOR_MAP_INTERLEAVE_NONE,

@@ -14,7 +14,7 @@ namespace mm::cuda {
 /// is 128 bytes and lies in shared memory with the 128-byte swizzle.
 struct TensorMapSpec {
   const void* data = nullptr;  ///< aligned to 16 bytes
-  DType dtype = DType::kBf16;  ///< bf16, f32 or e4m3
+  DType dtype = DType::kBf16;  ///< bf16, f32 or of one byte
   int rank = 0;                ///< 2 to 5
   std::array<int64_t, 5> sizes{};
   std::array<int64_t, 5> strides{};  ///< elements; the first is 1, the others multiples of 16 bytes

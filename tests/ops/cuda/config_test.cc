@@ -48,7 +48,7 @@ TEST(SoftmaxDecodeConfig, AlikeForAllRowsAndTables) {
   }
 }
 
-TEST(SoftmaxConfig, FastKernelsWantBf16PagesOfTheirSize) {
+TEST(SoftmaxConfig, FastKernelsWantPagesOfTheirTypeAndSize) {
   SoftmaxParams params = softmax(1, 4);
   EXPECT_TRUE(fits_softmax_decode(params));
   EXPECT_TRUE(fits_softmax_prefill(params));
@@ -56,9 +56,14 @@ TEST(SoftmaxConfig, FastKernelsWantBf16PagesOfTheirSize) {
   EXPECT_FALSE(fits_softmax_decode(params));
   EXPECT_TRUE(fits_softmax_prefill(params));
   params = softmax(1, 4);
-  params.kv.dtype = DType::kF8E4M3;
-  EXPECT_FALSE(fits_softmax_decode(params));
-  EXPECT_FALSE(fits_softmax_prefill(params));
+  for (const DType codes : {DType::kF8E4M3, DType::kI8}) {
+    params.kv.dtype = codes;
+    params.kv.scales = reinterpret_cast<float*>(address(512));
+    EXPECT_TRUE(fits_softmax_decode(params));
+    EXPECT_FALSE(fits_softmax_prefill(params));
+    params.kv.scales = reinterpret_cast<float*>(address(516));
+    EXPECT_FALSE(fits_softmax_decode(params));
+  }
   params = softmax(1, 4);
   params.kv.size = 64;
   EXPECT_FALSE(fits_softmax_decode(params));

@@ -44,6 +44,15 @@ __device__ inline void tma_load_2d(void* to, const CUtensorMap* map, uint64_t* b
       : "memory");
 }
 
+/// `bytes` (a multiple of 16, as both addresses) that lie side by side; counts them on `barrier`.
+__device__ inline void bulk_load(void* to, const void* from, uint32_t bytes, uint64_t* barrier) {
+  asm volatile(
+      "cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes [%0], [%1], %2, [%3];" ::
+          "r"(shared_address(to)),
+      "l"(from), "r"(bytes), "r"(shared_address(barrier))
+      : "memory");
+}
+
 /// Box from shared memory to (c0, c1, c2, c3) of a 4-D map.
 __device__ inline void tma_store_4d(const CUtensorMap* map, const void* from, int c0, int c1,
                                     int c2, int c3) {
