@@ -86,16 +86,18 @@ void bench_decode_codes(cudaStream_t stream, std::vector<Row>& rows, int64_t key
                   bf16 / time});
 }
 
-void bench_prefill(cudaStream_t stream, std::vector<Row>& rows, int64_t tokens) {
-  const Problem problem(tokens, tokens);
+void bench_prefill(cudaStream_t stream, std::vector<Row>& rows, int64_t tokens,
+                   DType kv = DType::kBf16) {
+  const Problem problem(tokens, tokens, kv);
   const CUtensorMap map = cuda::make_page_half_map(problem.params.kv);
   const double time = seconds(stream, {tokens > 100'000 ? 3 : 10},
                               [&] { cuda::launch_softmax_prefill(problem.params, map, stream); });
   // The causal half, without waste.
   const double flop =
       2.0 * kHeads * kSize * static_cast<double>(tokens) * static_cast<double>(tokens + 1);
-  rows.push_back({"softmax prefill", fmt::format("causal 64/8x128 n={}", tokens), time, flop, false,
-                  "ms", time * 1e3});
+  rows.push_back({kv == DType::kBf16 ? "softmax prefill" : "softmax prefill fp8",
+                  fmt::format("causal 64/8x128 n={}", tokens), time, flop, false, "ms",
+                  time * 1e3});
 }
 
 }  // namespace
@@ -106,6 +108,7 @@ void bench_softmax(cudaStream_t stream, std::vector<Row>& rows) {
   for (DType codes : {DType::kF8E4M3, DType::kI8})
     bench_decode_codes(stream, rows, 1'048'576, bf16, codes);
   for (int64_t tokens : {8192, 32'768, 131'072}) bench_prefill(stream, rows, tokens);
+  bench_prefill(stream, rows, 32'768, DType::kF8E4M3);
 }
 
 }  // namespace mm::bench

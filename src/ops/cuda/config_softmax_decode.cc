@@ -24,10 +24,7 @@ SoftmaxDecodeConfig with_splits(const SoftmaxParams& p, int64_t splits) {
 }  // namespace
 
 bool fits_softmax_decode(const SoftmaxParams& p) {
-  const bool known = p.kv.dtype == DType::kBf16 || is_scaled(p.kv.dtype);
-  const auto addresses =
-      reinterpret_cast<uintptr_t>(p.kv.data) | reinterpret_cast<uintptr_t>(p.kv.scales);
-  return known && p.kv.size == kSize && addresses % 16 == 0 && p.heads <= kMostHeads * p.kv.heads;
+  return has_fast_pages(p) && p.heads <= kMostHeads * p.kv.heads;
 }
 
 SoftmaxDecodeConfig config_softmax_decode(const SoftmaxParams& p, int multiprocessors) {

@@ -9,17 +9,17 @@ constexpr int kSize = 128;
 }  // namespace
 
 bool fits_softmax_prefill(const SoftmaxParams& p) {
-  return p.kv.size == kSize && p.kv.dtype == DType::kBf16 &&
-         reinterpret_cast<uintptr_t>(p.kv.data) % 16 == 0;
+  return has_fast_pages(p);
 }
 
 CUtensorMap make_page_half_map(const Pages& pages) {
   TensorMapSpec spec;
   spec.data = pages.data;
+  spec.dtype = pages.dtype;
   spec.rank = 2;
   spec.sizes = {kSize, pages.pages * pages.heads * 2 * kBlock};
   spec.strides = {1, kSize};
-  spec.box = {64, kBlock};
+  spec.box = {static_cast<int>(128 / size_of(pages.dtype)), kBlock};
   return make_tensor_map(spec);
 }
 

@@ -18,6 +18,15 @@ struct SoftmaxParams {
   DType out_type = DType::kF32;
 };
 
+/// Whether the kernels on tensor cores can read the pages: head size 128, bf16 or codes, aligned to
+/// 16 bytes, as their scales.
+inline bool has_fast_pages(const SoftmaxParams& params) {
+  const Pages& kv = params.kv;
+  const auto addresses =
+      reinterpret_cast<uintptr_t>(kv.data) | reinterpret_cast<uintptr_t>(kv.scales);
+  return kv.size == 128 && (kv.dtype == DType::kBf16 || is_scaled(kv.dtype)) && addresses % 16 == 0;
+}
+
 /// Largest head size of launch_softmax_plain.
 constexpr int kMaxPlainHeadSize = 256;
 

@@ -14,8 +14,7 @@ struct SoftmaxDecodeConfig {
   int64_t workspace_bytes = 0;  ///< for the parts' results
 };
 
-/// Whether launch_softmax_decode can run this: head size 128, pages of bf16 or of codes, aligned to
-/// 16 bytes, at most 8 query heads a key/value head.
+/// Whether launch_softmax_decode can run this: fast pages, at most 8 query heads a key/value head.
 bool fits_softmax_decode(const SoftmaxParams& params);
 
 /// About two blocks a multiprocessor, but no part shorter than 4 pages where the table ends.

@@ -6,7 +6,9 @@
 //   V
 // The warpgroups take turns queueing, so one exponentiates while the other's products run.
 // P stays in registers: an accumulator is the operand of the next product after packing.
-// Shared memory: q 32 KiB, 2 stages each of k and v 32 KiB: 160 KiB.
+// Pages of codes are copied to shared memory as they are; there the third warpgroup makes bf16 of
+// them, each row times its scale.
+// Shared memory: q 32 KiB, 2 stages each of k and v 32 KiB, for codes 2 more of 16 KiB: 193 KiB.
 // Expected limit: the tensor cores; one exponential a score takes half of that time beside them.
 #include "ops/cuda/check.h"
 #include "ops/cuda/prim/float.cuh"
@@ -28,12 +30,25 @@ constexpr int kGroup = 128;  // threads of a warpgroup
 constexpr int kThreads = 3 * kGroup;
 constexpr int kPanel = kKeys * 128;
 constexpr int kTurn = 4;  // named barriers: warpgroup 0's, then 1's turn to queue products
+constexpr int kProducers = 6;
 constexpr float kLog2E = 1.44269504F;
 
+// Tiles of codes with their scales.
+template <int Count>
+struct CodeTiles {
+  char tiles[Count][kPanel];  // [key][128] codes, swizzled
+  float scales[Count][kKeys];
+  uint64_t full[Count];
+};
+template <>
+struct CodeTiles<0> {};
+
+template <typename Kv>
 struct Shared {
   char q[2 * kPanel];           // [64-channel half][row][64] bf16, swizzled
   char k[kStages][2 * kPanel];  // [half][key][64], as is v
   char v[kStages][2 * kPanel];
+  CodeTiles<is_code<Kv>() ? 2 : 0> codes;  // tiles before they are widened
   uint64_t k_full[kStages], k_empty[kStages], v_full[kStages], v_empty[kStages];
 };
 
@@ -86,8 +101,11 @@ __device__ void load_tile(char* to, const CUtensorMap* map, uint64_t* full, cons
   }
 }
 
-__device__ void produce(Shared& s, const SoftmaxParams& p, const CUtensorMap* map, const Job& job,
-                        int kv_head) {
+// One thread: pages of bf16 are copied to where they are multiplied.
+__device__ void produce(Shared<bf16>& s, const SoftmaxParams& p, const CUtensorMap* map,
+                        const Job& job, int kv_head) {
+  if (threadIdx.x != 2 * kGroup)
+    return;
   RingPlace at;
   for (int tile = 0; tile < job.tiles; ++tile) {
     const int lines[2] = {page_line(p, job, 2 * tile, kv_head),
@@ -100,9 +118,75 @@ __device__ void produce(Shared& s, const SoftmaxParams& p, const CUtensorMap* ma
   }
 }
 
+// Copies the codes and scales of step `step`: tile step / 2, its keys (even) or its values.
+template <typename Kv>
+__device__ void load_codes(Shared<Kv>& s, const SoftmaxParams& p, const CUtensorMap* map,
+                           const Job& job, int kv_head, int step) {
+  const int slot = step % 2;
+  uint64_t* full = &s.codes.full[slot];
+  barrier_expect(full, kPanel + kKeys * sizeof(float));
+#pragma unroll
+  for (int page = 0; page < 2; ++page) {
+    const int line = page_line(p, job, step / 2 * 2 + page, kv_head) + step % 2 * kBlock;
+    tma_load_2d(s.codes.tiles[slot] + page * kBlock * 128, map, full, 0, line);
+    bulk_load(s.codes.scales[slot] + page * kBlock, p.kv.scales + line, kBlock * sizeof(float),
+              full);
+  }
+}
+
+// A tile of codes as bf16, each row times its scale. All threads of the warpgroup.
+template <typename Kv>
+__device__ void widen_tile(char* to, const char* codes, const float* scales) {
+  for (int i = static_cast<int>(threadIdx.x % kGroup); i < kKeys * 8; i += kGroup) {
+    const int row = i / 8;
+    const int chunk = i % 8;  // of 16 channels
+    const auto from = *reinterpret_cast<const Pack<Kv, 16>*>(codes + swizzled(row, chunk));
+    const float scale = scales[row];
+#pragma unroll
+    for (int half = 0; half < 2; ++half) {
+      uint32_t words[4];
+#pragma unroll
+      for (int j = 0; j < 4; ++j) {
+        const int at = 8 * half + 2 * j;
+        words[j] = pack_bf16(to_f32(from.at[at]) * scale, to_f32(from.at[at + 1]) * scale);
+      }
+      *reinterpret_cast<uint4*>(to + chunk / 4 * kPanel + swizzled(row, chunk % 4 * 2 + half)) =
+          uint4{words[0], words[1], words[2], words[3]};
+    }
+  }
+  fence_async_shared();
+}
+
+// The whole warpgroup: two tiles of codes are on their way while one is widened.
+template <typename Kv>
+__device__ void produce(Shared<Kv>& s, const SoftmaxParams& p, const CUtensorMap* map,
+                        const Job& job, int kv_head) {
+  const int steps = 2 * job.tiles;
+  const bool leads = threadIdx.x == 2 * kGroup;
+  if (leads) {
+    load_codes(s, p, map, job, kv_head, 0);
+    load_codes(s, p, map, job, kv_head, 1);
+  }
+  RingPlace at;
+  for (int step = 0; step < steps; ++step) {
+    const bool keys = step % 2 == 0;
+    const int slot = step % 2;
+    barrier_wait(&s.codes.full[slot], static_cast<uint32_t>(step / 2 % 2));
+    barrier_wait(keys ? &s.k_empty[at.stage] : &s.v_empty[at.stage], at.parity ^ 1U);
+    widen_tile<Kv>(keys ? s.k[at.stage] : s.v[at.stage], s.codes.tiles[slot], s.codes.scales[slot]);
+    barrier_arrive_warp(keys ? &s.k_full[at.stage] : &s.v_full[at.stage]);
+    named_barrier(kProducers, kGroup);  // all have read the slot
+    if (leads && step + 2 < steps)
+      load_codes(s, p, map, job, kv_head, step + 2);
+    if (!keys)
+      at.advance(kStages);
+  }
+}
+
 // The warpgroup's 64 rows of q, rounded to bf16, rows behind the end as zeros.
-template <typename Q>
-__device__ void load_query(Shared& s, const SoftmaxParams& p, const Job& job, int head, int group) {
+template <typename Q, typename Kv>
+__device__ void load_query(Shared<Kv>& s, const SoftmaxParams& p, const Job& job, int head,
+                           int group) {
   for (int i = static_cast<int>(threadIdx.x % kGroup); i < 64 * 16; i += kGroup) {
     const int row = 64 * group + i / 16;
     const int chunk = i % 16;
@@ -200,7 +284,8 @@ struct Attention {
   }
 };
 
-__device__ void queue_scores(float (&scores)[64], const Shared& s, int group, int stage) {
+template <typename Kv>
+__device__ void queue_scores(float (&scores)[64], const Shared<Kv>& s, int group, int stage) {
   const uint64_t q = wgmma_operand(s.q + 64 * group * 128, 1024, 0);
   const uint64_t k = wgmma_operand(s.k[stage], 1024, 0);
   wgmma_fence();
@@ -212,7 +297,8 @@ __device__ void queue_scores(float (&scores)[64], const Shared& s, int group, in
   wgmma_commit();
 }
 
-__device__ void queue_values(float (&out)[64], const uint32_t (&words)[8][4], const Shared& s,
+template <typename Kv>
+__device__ void queue_values(float (&out)[64], const uint32_t (&words)[8][4], const Shared<Kv>& s,
                              int stage, bool add) {
   const uint64_t v = wgmma_operand(s.v[stage], 1024, kPanel);
   wgmma_fence();
@@ -222,8 +308,9 @@ __device__ void queue_values(float (&out)[64], const uint32_t (&words)[8][4], co
   wgmma_commit();
 }
 
-template <typename Q, typename Out>
-__device__ void consume(Shared& s, const SoftmaxParams& p, const Job& job, int head, int group) {
+template <typename Q, typename Out, typename Kv>
+__device__ void consume(Shared<Kv>& s, const SoftmaxParams& p, const Job& job, int head,
+                        int group) {
   const int line = 64 * group + static_cast<int>(threadIdx.x % kGroup / 32 * 16) +
                    static_cast<int>(threadIdx.x % 32 / 4);
   const float scale = p.scale * kLog2E;
@@ -288,51 +375,64 @@ __device__ void consume(Shared& s, const SoftmaxParams& p, const Job& job, int h
   attention.store<Out>(p, job, head, line);
 }
 
-template <typename Q, typename Out>
+template <typename Q, typename Out, typename Kv>
 __global__ void __launch_bounds__(kThreads, 1)
     softmax_prefill_kernel(const SoftmaxParams p, const __grid_constant__ CUtensorMap map) {
   extern __shared__ __align__(1024) char memory[];
-  Shared& s = *reinterpret_cast<Shared*>(memory);
+  Shared<Kv>& s = *reinterpret_cast<Shared<Kv>*>(memory);
+  constexpr bool kWidens = is_code<Kv>();
   const int head = static_cast<int>(blockIdx.x);
   const Job job = find_job(p, blockIdx.y);
   if (job.sequence < 0)
     return;
   if (threadIdx.x == 0) {
     for (int i = 0; i < kStages; ++i) {
-      barrier_init(&s.k_full[i], 1);
+      barrier_init(&s.k_full[i], kWidens ? kGroup / 32 : 1);
       barrier_init(&s.k_empty[i], 8);
-      barrier_init(&s.v_full[i], 1);
+      barrier_init(&s.v_full[i], kWidens ? kGroup / 32 : 1);
       barrier_init(&s.v_empty[i], 8);
+      if constexpr (kWidens)
+        barrier_init(&s.codes.full[i], 1);
     }
     barrier_init_fence();
   }
   __syncthreads();
   const int role = uniform_warpgroup();
   if (role < 2) {
-    take_registers<240>();
+    take_registers<kWidens ? 216 : 240>();
     consume<Q, Out>(s, p, job, head, role);
   } else {
-    give_registers<24>();
-    if (threadIdx.x == 2 * kGroup)
-      produce(s, p, &map, job, head / (p.heads / p.kv.heads));
+    give_registers<kWidens ? 72 : 24>();
+    produce(s, p, &map, job, head / (p.heads / p.kv.heads));
   }
+}
+
+template <typename Kv>
+void launch(const SoftmaxParams& params, const CUtensorMap& pages, cudaStream_t stream) {
+  const int64_t jobs = (params.rows.total + kRows - 1) / kRows + params.rows.sequences;
+  const dim3 grid(static_cast<unsigned>(params.heads), static_cast<unsigned>(jobs));
+  visit_float(params.q.dtype, [&](auto q) {
+    visit_float(params.out_type, [&](auto out) {
+      auto* kernel = softmax_prefill_kernel<decltype(q), decltype(out), Kv>;
+      MM_CUDA(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize,
+                                   static_cast<int>(sizeof(Shared<Kv>))));
+      kernel<<<grid, kThreads, sizeof(Shared<Kv>), stream>>>(params, pages);
+    });
+  });
+  MM_CUDA(cudaGetLastError());
 }
 
 }  // namespace
 
 void launch_softmax_prefill(const SoftmaxParams& params, const CUtensorMap& pages,
                             cudaStream_t stream) {
-  const int64_t jobs = (params.rows.total + kRows - 1) / kRows + params.rows.sequences;
-  const dim3 grid(static_cast<unsigned>(params.heads), static_cast<unsigned>(jobs));
-  visit_float(params.q.dtype, [&](auto q) {
-    visit_float(params.out_type, [&](auto out) {
-      auto* kernel = softmax_prefill_kernel<decltype(q), decltype(out)>;
-      MM_CUDA(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize,
-                                   static_cast<int>(sizeof(Shared))));
-      kernel<<<grid, kThreads, sizeof(Shared), stream>>>(params, pages);
-    });
-  });
-  MM_CUDA(cudaGetLastError());
+  if (params.kv.dtype == DType::kI8) {
+    launch<int8_t>(params, pages, stream);
+  } else if (params.kv.dtype == DType::kF8E4M3) {
+    launch<__nv_fp8_e4m3>(params, pages, stream);
+  } else {
+    launch<bf16>(params, pages, stream);
+  }
 }
 
 }  // namespace mm::cuda

@@ -1,4 +1,5 @@
-/// Causal softmax attention of long steps on Hopper: head size 128, bf16 pages, products by wgmma.
+/// Causal softmax attention of long steps on Hopper: head size 128, pages of bf16 or codes,
+/// products by wgmma.
 #pragma once
 
 #include <cuda.h>
@@ -7,13 +8,13 @@
 
 namespace mm::cuda {
 
-/// Whether launch_softmax_prefill can run this: head size 128, bf16 pages aligned to 16 bytes.
+/// Whether launch_softmax_prefill can run this: has_fast_pages().
 bool fits_softmax_prefill(const SoftmaxParams& params);
 
-/// Descriptor of the pages for the copy engine: boxes of 64 rows × 64 channels. Throws kInternal.
+/// Descriptor of the pages for the copy engine: boxes of 64 rows × 128 bytes. Throws kInternal.
 CUtensorMap make_page_half_map(const Pages& pages);
 
-/// Queries are rounded to bf16. Throws kDevice.
+/// Queries are rounded to bf16, and so are the numbers that codes stand for. Throws kDevice.
 void launch_softmax_prefill(const SoftmaxParams& params, const CUtensorMap& pages,
                             cudaStream_t stream);
 

@@ -60,9 +60,10 @@ TEST(SoftmaxConfig, FastKernelsWantPagesOfTheirTypeAndSize) {
     params.kv.dtype = codes;
     params.kv.scales = reinterpret_cast<float*>(address(512));
     EXPECT_TRUE(fits_softmax_decode(params));
-    EXPECT_FALSE(fits_softmax_prefill(params));
+    EXPECT_TRUE(fits_softmax_prefill(params));
     params.kv.scales = reinterpret_cast<float*>(address(516));
     EXPECT_FALSE(fits_softmax_decode(params));
+    EXPECT_FALSE(fits_softmax_prefill(params));
   }
   params = softmax(1, 4);
   params.kv.size = 64;
