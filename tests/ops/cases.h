@@ -260,6 +260,15 @@ inline Bound softmax_rounding_of(const AttentionShape& shape) {
   return {0x1p-8 + (shape.dtype == DType::kF32 ? 0x1p-7 : 0), 0};
 }
 
+/// What bf16 operands round on a device: weights and queries, and, of codes, the keys and values
+/// that these stand for, another rounding of as many terms.
+inline Bound device_rounding_of(const AttentionShape& shape) {
+  Bound bound = rounding_of(shape.output());
+  if (is_scaled(shape.cache))
+    bound.absolute *= 2;
+  return bound;
+}
+
 // What is cached of rows of this type: the same type, or codes.
 inline std::vector<DType> cache_types(DType type) {
   return {type, DType::kI8, DType::kF8E4M3};
@@ -283,7 +292,7 @@ inline void add_softmax_case(std::vector<OpCase>& cases, const AttentionShape& s
                      for (size_t n = 0; n < 4; ++n) written.push_back(clone(problem.out(n)));
                      return written;
                    },
-                   rounding_of(shape.output()), softmax_rounding_of(shape)});
+                   device_rounding_of(shape), softmax_rounding_of(shape)});
 }
 
 inline void add_softmax_cases(std::vector<OpCase>& cases) {

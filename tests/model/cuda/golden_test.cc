@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <numeric>
+
 #include "base/thread_pool.h"
 #include "model/quantize.h"
 #include "model/upload.h"
@@ -152,6 +154,34 @@ TEST_P(CudaGoldenTest, Fp8StaysWithinItsBound) {
     // They round alike, but sums in another order tip some roundings over, each by up to 2⁻³ of a
     // number: about one in twenty, which is as much as the rounding itself.
     EXPECT_LE(mm::testing::relative_error(by_chunk[1], by_chunk[0]), 1.5e-1) << tag;
+  }
+}
+
+// Weights of whole numbers in f32 computation: the device against the host, which has the golden
+// values of its own (tests/engine/golden_test.cc). In bf16 the device rounds scale · code besides
+// activations: as many errors again of the same size, independent, so √2 times Bf16's bound.
+TEST_P(CudaGoldenTest, Int4AndInt8AreTheHosts) {
+  if (model_.quantization.bits != 0)
+    GTEST_SKIP() << "not made from float weights";
+  for (const char* format : {"int8", "int4"}) {
+    const TemporaryFolder folder;
+    ThreadPool pool(2);
+    quantize_checkpoint(mm::testing::source_folder() + "/" + GetParam().folder, folder / "coded",
+                        {.format = format, .group_size = 32}, pool);
+    const Model host = load_model(folder / "coded");
+    const Model device = copy_to_device(host, cuda_device(), {});
+    for (const char* tag : GetParam().tags) {
+      Runner runner(host, mm::testing::golden_options(ComputeType::kF32, 2, 64));
+      std::vector<int64_t> rows(ids(tag).size());
+      std::iota(rows.begin(), rows.end(), 0);
+      const std::vector<float> want = mm::testing::run_rows(runner, ids(tag), 64, rows);
+      for (int64_t chunk : {64, 1}) {
+        SCOPED_TRACE(std::string(format) + ", " + tag + " in chunks of " + std::to_string(chunk));
+        const Computed computed = compute_both(device, ids(tag), chunk);
+        EXPECT_LE(mm::testing::max_difference(computed.f32, want), 2e-4);
+        EXPECT_LE(mm::testing::relative_error(computed.bf16, computed.f32), 1.42e-2);
+      }
+    }
   }
 }
 
