@@ -17,12 +17,15 @@ CUtensorMap make_matrix_map(const void* data, DType type, int64_t rows, int64_t 
 
 }  // namespace
 
-CUtensorMap make_row_map(const void* data, DType type, int64_t rows, int64_t cols) {
-  return make_matrix_map(data, type, rows, cols, kRowBox);
+RowMaps make_row_maps(const void* data, DType type, int64_t rows, int64_t cols) {
+  RowMaps maps;
+  for (int i = 0; i < kRowBoxes; ++i)
+    maps.of[i] = make_matrix_map(data, type, rows, cols, kRowBox >> i);
+  return maps;
 }
 
 CUtensorMap make_weight_map(const void* data, DType type, int64_t rows, int64_t cols) {
-  return make_matrix_map(data, type, rows, cols, 128);
+  return make_matrix_map(data, type, rows, cols, 256);
 }
 
 CUtensorMap make_gated_map(const void* first, const void* second, DType type, int64_t rows,
@@ -32,10 +35,10 @@ CUtensorMap make_gated_map(const void* first, const void* second, DType type, in
   TensorMapSpec spec;
   spec.data = first;
   spec.dtype = type;
-  spec.rank = 4;
-  spec.sizes = {cols, kGatedRows, 2, rows / kGatedRows};
-  spec.strides = {1, cols, distance, kGatedRows * cols};
-  spec.box = {static_cast<int>(128 / size_of(type)), kGatedRows, 2, 64 / kGatedRows};
+  spec.rank = 5;
+  spec.sizes = {cols, kGatedRows, 2, rows / (2 * kGatedRows), 2};
+  spec.strides = {1, cols, distance, 2 * kGatedRows * cols, kGatedRows * cols};
+  spec.box = {static_cast<int>(128 / size_of(type)), kGatedRows, 2, 64 / (2 * kGatedRows), 2};
   return make_tensor_map(spec);
 }
 

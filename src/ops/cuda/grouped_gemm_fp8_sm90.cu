@@ -3,7 +3,7 @@
 
 namespace mm::cuda {
 
-void launch_grouped_gemm_fp8(const GroupedGemmParams& params, const CUtensorMap& x, int blocks,
+void launch_grouped_gemm_fp8(const GroupedGemmParams& params, const RowMaps& x, int blocks,
                              cudaStream_t stream) {
   launch_grouped_gemm_of<Fp8Operands>(params, x, blocks, stream);
 }

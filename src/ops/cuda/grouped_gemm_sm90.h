@@ -36,25 +36,31 @@ struct GroupedGemmParams {
 };
 
 constexpr int kMaxGemmExperts = 256;
-constexpr int kRowBox = 64;    ///< rows of x that one copy moves
+constexpr int kRowBox = 64;    ///< rows of x that the largest copy moves
+constexpr int kRowBoxes = 4;   ///< sizes of copies: 64, 32, 16 and 8 rows
 constexpr int kGatedRows = 8;  ///< neighbouring rows of one matrix in a copy from two
 
-/// Descriptors of rows [rows, cols] of x and of a weight [rows, cols], bf16 or e4m3: copies move
-/// 128 bytes of kRowBox and of 128 rows.
-CUtensorMap make_row_map(const void* data, DType type, int64_t rows, int64_t cols);
+/// Descriptors of x whose copies move 128 bytes of kRowBox >> i rows: any multiple of 8 is a few.
+struct RowMaps {
+  CUtensorMap of[kRowBoxes];
+};
+
+/// Of rows [rows, cols] of x, and of a weight [rows, cols] whose copies move 128 bytes of 256 rows;
+/// bf16 or e4m3.
+RowMaps make_row_maps(const void* data, DType type, int64_t rows, int64_t cols);
 CUtensorMap make_weight_map(const void* data, DType type, int64_t rows, int64_t cols);
-/// Of two weights [rows, cols], rows a multiple of kGatedRows, `first` at the lower address: copies
-/// move 128 bytes of 64 rows of each, kGatedRows of the first, then of the second, and so on.
+/// Of two weights [rows, cols], rows a multiple of 2 kGatedRows, `first` at the lower address:
+/// copies move 128 bytes of 64 rows of each, kGatedRows of the first, then of the second, and so
+/// on; of these sixteens first those with an even number, then the odd ones.
 CUtensorMap make_gated_map(const void* first, const void* second, DType type, int64_t rows,
                            int64_t cols);
 
-/// out = x Wᵀ for the rows of each expert, `x` being the map of [rows, K] with boxes of kRowBox,
-/// on `blocks` blocks (one a
-/// multiprocessor), queued on `stream`. Throws kDevice.
-void launch_grouped_gemm(const GroupedGemmParams& params, const CUtensorMap& x, int blocks,
+/// out = x Wᵀ for the rows of each expert, `x` being the maps of [rows, K], on `blocks`
+/// blocks (one a multiprocessor), queued on `stream`. Throws kDevice.
+void launch_grouped_gemm(const GroupedGemmParams& params, const RowMaps& x, int blocks,
                          cudaStream_t stream);
 /// The same with e4m3 operands: each output is scaled by its row's and its weight row's scale.
-void launch_grouped_gemm_fp8(const GroupedGemmParams& params, const CUtensorMap& x, int blocks,
+void launch_grouped_gemm_fp8(const GroupedGemmParams& params, const RowMaps& x, int blocks,
                              cudaStream_t stream);
 
 }  // namespace mm::cuda

@@ -149,7 +149,7 @@ void Products::run_grouped_gemm(const LinearParams& p, const ExpertWeights& weig
                                     .experts = p.experts,
                                     .n = static_cast<int>(p.shape.rows),
                                     .k = static_cast<int>(p.shape.cols)};
-  const CUtensorMap x = make_row_map(p.x, p.x_type, p.rows, p.shape.cols);
+  const RowMaps x = make_row_maps(p.x, p.x_type, p.rows, p.shape.cols);
   if (p.x_type == DType::kF8E4M3) {
     launch_grouped_gemm_fp8(params, x, options_.multiprocessors, stream);
   } else {
@@ -250,7 +250,8 @@ bool Products::grouped_gated(const GatedArgs& args, cudaStream_t stream) {
   LinearParams p = grouped_params(args.x, args.offsets, args.gate, args.out);
   const ExpertWeights gate = refs_of(args.gate);
   const ExpertWeights up = refs_of(args.up);
-  if (options_.plain || p.out_type != DType::kBf16 || !is_aligned(p, up))
+  if (options_.plain || p.out_type != DType::kBf16 || !is_aligned(p, up) ||
+      p.shape.rows % (2 * kGatedRows) != 0)
     return false;
   if (!takes_few_rows(prefers_narrow_linear(p)) && fits_decoding(p, gate)) {
     run_decoded(p, gate, &up, stream);

@@ -1,18 +1,19 @@
 /// The kernel of products of rows grouped by expert, for operands of two types.
 ///
-/// Work split: persistent blocks, one a multiprocessor; a tile is 128 outputs × up to kTileRows
+/// Work split: persistent blocks, one a multiprocessor; a tile is 256 outputs × up to kTileRows
 /// rows of one expert. The outputs are the 64-row operand of wgmma and the rows of x its columns,
 /// whose number may be any multiple of 8: an expert's rows are cut into equal tiles, so 530 rows
 /// cost 3 × 184 and not 5 × 128, and blocks that share weights in L2 keep pace. Tiles are counted
 /// from the offsets on the device, rows fastest, and taken from a counter, because they differ in
 /// width. Rows behind an expert's end are computed and not stored.
-/// A gated product takes its 128 rows of weights from two matrices, eight rows of each in turn: a
-/// thread's sums are then those of gate and up of the same outputs, 64 a tile, and what is stored
+/// A gated product takes its 256 rows of weights from two matrices, eight rows of each in turn: a
+/// thread's sums are then those of gate and up of the same outputs, 128 a tile, and what is stored
 /// is silu(gate) · up.
-///   warps 0-7   two warpgroups, 64 rows of weights each: up to 128 sums a thread
+///   warps 0-7   two warpgroups, 128 rows of weights each, 64 a product: up to 192 sums a thread
 ///   warps 8-11  one thread feeds the copy engine
-/// Shared memory: stages of w [128 × 128 bytes] 16 KiB and x [kTileRows × 128 bytes], about 200
-/// KiB. No clusters: sharing an operand between two blocks by multicast ran at 0.65 of this speed.
+/// Shared memory: four stages of w [256 × 128 bytes] 32 KiB and x [kTileRows × 128 bytes], up to
+/// 224 KiB. Operands move from L2 once for 256 × 192 sums: with tiles of 128 × 256 their traffic
+/// took the power that the tensor cores lacked.
 /// Expected limit: the tensor cores from about 270 rows an expert, memory below.
 #pragma once
 
@@ -32,7 +33,7 @@ struct Bf16Operands {
   using Element = bf16;
   static constexpr DType kType = DType::kBf16;
   static constexpr int kDepth = 64;
-  static constexpr int kTileRows = 256;
+  static constexpr int kTileRows = 192;
   static constexpr int kStages = 4;
 };
 
@@ -42,15 +43,16 @@ struct Fp8Operands {
   using Element = __nv_fp8_e4m3;
   static constexpr DType kType = DType::kF8E4M3;
   static constexpr int kDepth = 128;
-  static constexpr int kTileRows = 192;
-  static constexpr int kStages = 5;
+  static constexpr int kTileRows = 136;
+  static constexpr int kStages = 4;
 };
 
 namespace {
 
-constexpr int kTileWeights = 128;  // rows
+constexpr int kTileWeights = 256;  // rows
+constexpr int kHalves = 2;  // of a warpgroup's rows of weights, 64 each
 constexpr int kNotes = 2;
-constexpr int kTogether = 16;  // with 256 rows of 6,144 bf16: 50 MB at most, weights besides
+constexpr int kTogether = 16;  // with 192 rows of 6,144 bf16: 38 MB at most, weights besides
 constexpr int kThreads = 384;
 
 template <bool Gated>
@@ -135,8 +137,32 @@ __device__ Tile take_tile(const GroupedGemmParams& p, TileWalk<Gated>& walk, int
   return tile;
 }
 
+// The 128 bytes at `depth` of `rows` rows, a multiple of 8, from `first` on.
+__device__ void load_rows(char* to, const RowMaps& x, uint64_t* full, int depth, int first,
+                          int rows) {
+  int done = 0;
+#pragma unroll
+  for (int i = 0; i < kRowBoxes; ++i) {
+    for (; rows - done >= kRowBox >> i; done += kRowBox >> i)
+      tma_load_2d(to + done * 128, &x.of[i], full, depth, first + done);
+  }
+}
+
 template <class Operands, bool Gated>
-__device__ void produce(Shared<Operands>& s, const GroupedGemmParams& p, const CUtensorMap* x) {
+__device__ void load_weights(char* to, const CUtensorMap* w, uint64_t* full, int depth,
+                             int output) {
+  if constexpr (Gated) {
+    constexpr int kApart = 2 * kGatedRows;  // outputs of a warp
+    for (int group = 0; group < 2; ++group)
+      tma_load_5d(to + group * kTileWeights / 2 * 128, w, full, depth, 0, 0,
+                  output / kApart + group * 4, 0);
+  } else {
+    tma_load_2d(to, w, full, depth, output);
+  }
+}
+
+template <class Operands, bool Gated>
+__device__ void produce(Shared<Operands>& s, const GroupedGemmParams& p, const RowMaps& x) {
   RingPlace at;
   RingPlace note;
   TileWalk<Gated> walk(p);
@@ -150,21 +176,14 @@ __device__ void produce(Shared<Operands>& s, const GroupedGemmParams& p, const C
     if (tile.expert < 0)
       return;
     const CUtensorMap* w = &p.weights[tile.expert].map;
-    const int boxes = (tile.width + kRowBox - 1) / kRowBox;
-    const auto bytes = static_cast<uint32_t>((kTileWeights + boxes * kRowBox) * 128);
+    const auto bytes = static_cast<uint32_t>((kTileWeights + tile.width) * 128);
     for (int depth = 0; depth < p.k; depth += Operands::kDepth) {
       Stage<Operands>& stage = s.stages[at.stage];
       uint64_t* full = &s.full[at.stage];
       barrier_wait(&s.empty[at.stage], at.parity ^ 1U);
       barrier_expect(full, bytes);
-      if constexpr (Gated) {
-        tma_load_4d(stage.w, w, full, depth, 0, 0, tile.output / kGatedRows);
-      } else {
-        tma_load_2d(stage.w, w, full, depth, tile.output);
-      }
-      for (int box = 0; box < boxes; ++box)
-        tma_load_2d(stage.x + box * kRowBox * 128, x, full, depth,
-                    static_cast<int>(tile.first) + box * kRowBox);
+      load_weights<Operands, Gated>(stage.w, w, full, depth, tile.output);
+      load_rows(stage.x, x, full, depth, static_cast<int>(tile.first), tile.width);
       at.advance(Operands::kStages);
     }
     index = gridDim.x + atomicAdd(p.counter, 1);  // its wait hides behind the stages just queued
@@ -212,86 +231,105 @@ __device__ float silu(float x) {
   return x * fast_reciprocal(1.0F + fast_exp2(-kLog2E * x));
 }
 
-// Outputs o = 8 warp + g of rows 8 j + 2 t + {0, 1}, from the sums of gate and up that a thread
-// holds, to memory: transposed within the warp, so that 4 lanes write 16 bytes of a row. `Gate` is
-// the place of the gate's sums among the two.
+// Words of a row's 16 outputs, as lanes 4 g + t of a warp hold them of rows 2 t and 2 t + 1: `low`
+// of outputs g, `high` of outputs 8 + g. Transposed within the warp, then paired, so that lane
+// 4 g + t has outputs 4 t … 4 t + 3 of row g: 4 lanes write 32 bytes.
+__device__ uint2 pair_outputs(uint32_t low, uint32_t high) {
+  const int t = static_cast<int>(threadIdx.x % 4);
+  low = transpose_matrix(low);  // row g: outputs 2 t, 2 t + 1
+  high = transpose_matrix(high);
+  const int from = static_cast<int>(threadIdx.x % 32) - t + 2 * t % 4;
+  const uint32_t low0 = __shfl_sync(kWholeWarp, low, from);
+  const uint32_t low1 = __shfl_sync(kWholeWarp, low, from + 1);
+  const uint32_t high0 = __shfl_sync(kWholeWarp, high, from);
+  const uint32_t high1 = __shfl_sync(kWholeWarp, high, from + 1);
+  return t < 2 ? uint2{low0, low1} : uint2{high0, high1};
+}
+
+// Four outputs, from `first_output` + 4 t on, of row 8 j + g.
+__device__ void store_four(uint2 outputs, const GroupedGemmParams& p, const Tile& tile,
+                           int first_output, int j) {
+  const int row = 8 * j + static_cast<int>(threadIdx.x % 32 / 4);
+  const int output = first_output + 4 * static_cast<int>(threadIdx.x % 4);
+  if (row < tile.rows && output < p.n)
+    *reinterpret_cast<uint2*>(static_cast<bf16*>(p.out) + (tile.first + row) * p.n + output) =
+        outputs;
+}
+
+// silu(gate) · up of 8 rows, two of them a thread. `Gate` is the place of the gate's sums.
+template <int Gate>
+__device__ uint32_t gate_word(const float* sums) {
+  const float* gate = sums + 2 * Gate;
+  const float* up = sums + 2 - 2 * Gate;
+  return pack_bf16(silu(gate[0]) * up[0], silu(gate[1]) * up[1]);
+}
+
+// The warp's 16 outputs of each row: 8 of each half, from the sums of gate and up that a thread has.
 template <int Gate, int Sums>
-__device__ void store_gated(const float (&sums)[Sums], const GroupedGemmParams& p, const Tile& tile,
-                            int first_output) {
-  const int g = static_cast<int>(threadIdx.x % 32 / 4);
-  const int t = static_cast<int>(threadIdx.x % 4);
-  bf16* out = static_cast<bf16*>(p.out) + tile.first * p.n + first_output + 2 * t;
+__device__ void store_gated(const float (&sums)[kHalves][Sums], const GroupedGemmParams& p,
+                            const Tile& tile, int first_output) {
 #pragma unroll
-  for (int j = 0; j < Sums / 4; ++j) {
-    const float* gate = &sums[4 * j + 2 * Gate];
-    const float* up = &sums[4 * j + 2 - 2 * Gate];
-    const uint32_t word = transpose_matrix(pack_bf16(silu(gate[0]) * up[0], silu(gate[1]) * up[1]));
-    const int row = 8 * j + g;
-    if (row < tile.rows && first_output < p.n)
-      *reinterpret_cast<uint32_t*>(out + static_cast<int64_t>(row) * p.n) = word;
-  }
+  for (int j = 0; j < Sums / 4; ++j)
+    store_four(pair_outputs(gate_word<Gate>(&sums[0][4 * j]), gate_word<Gate>(&sums[1][4 * j])), p,
+               tile, first_output, j);
 }
 
-// Outputs o = 16 warp + {g, g + 8} of rows 8 j + 2 t + {0, 1}, as a thread holds them, to memory.
-// f32: 8 lanes write 32 neighbouring bytes of a row as they are. bf16: transposed within the warp
-// first, then paired, so that 4 lanes write 32 bytes.
-template <typename Out, int Sums>
-__device__ void store_sums(const float (&sums)[Sums], const GroupedGemmParams& p, const Tile& tile,
-                           int first_output) {
-  const int g = static_cast<int>(threadIdx.x % 32 / 4);
-  const int t = static_cast<int>(threadIdx.x % 4);
-  Out* out = static_cast<Out*>(p.out) + tile.first * p.n;
+// Outputs first_output + {g, g + 8} of rows 8 j + 2 t + {0, 1}, as a thread holds them, to memory.
+template <int Sums>
+__device__ void store_sums(bf16 /*out*/, const float (&sums)[Sums], const GroupedGemmParams& p,
+                           const Tile& tile, int first_output) {
+#pragma unroll
+  for (int j = 0; j < Sums / 4; ++j)
+    store_four(pair_outputs(pack_bf16(sums[4 * j], sums[4 * j + 1]),
+                            pack_bf16(sums[4 * j + 2], sums[4 * j + 3])),
+               p, tile, first_output, j);
+}
+
+// f32: 8 lanes write 32 neighbouring bytes of a row as they are.
+template <int Sums>
+__device__ void store_sums(float /*out*/, const float (&sums)[Sums], const GroupedGemmParams& p,
+                           const Tile& tile, int first_output) {
+  int row = 2 * static_cast<int>(threadIdx.x % 4);
+  const int output = first_output + static_cast<int>(threadIdx.x % 32 / 4);
+  float* to = static_cast<float*>(p.out) + (tile.first + row) * p.n + output;
 #pragma unroll
   for (int j = 0; j < Sums / 4; ++j) {
-    if constexpr (sizeof(Out) == 4) {
 #pragma unroll
-      for (int i = 0; i < 4; ++i) {
-        const int row = 8 * j + 2 * t + i % 2;
-        const int output = first_output + g + i / 2 * 8;
-        if (row < tile.rows && output < p.n)
-          out[static_cast<int64_t>(row) * p.n + output] = sums[4 * j + i];
-      }
-    } else {
-      // Row g of the tile's 8: outputs 2 t, 2 t + 1 (low) and 8 + 2 t, 9 + 2 t (high).
-      const uint32_t low = transpose_matrix(pack_bf16(sums[4 * j], sums[4 * j + 1]));
-      const uint32_t high = transpose_matrix(pack_bf16(sums[4 * j + 2], sums[4 * j + 3]));
-      // Thread t takes outputs 4 t … 4 t + 3: words 2 t, 2 t + 1 of the row's eight.
-      const int from = static_cast<int>(threadIdx.x % 32 - t) + 2 * t % 4;
-      const uint32_t low0 = __shfl_sync(kWholeWarp, low, from);
-      const uint32_t low1 = __shfl_sync(kWholeWarp, low, from + 1);
-      const uint32_t high0 = __shfl_sync(kWholeWarp, high, from);
-      const uint32_t high1 = __shfl_sync(kWholeWarp, high, from + 1);
-      const int row = 8 * j + g;
-      const int output = first_output + 4 * t;
-      if (row < tile.rows && output < p.n)
-        *reinterpret_cast<uint2*>(out + static_cast<int64_t>(row) * p.n + output) =
-            t < 2 ? uint2{low0, low1} : uint2{high0, high1};
+    for (int i = 0; i < 4; ++i) {
+      if (row + i % 2 < tile.rows && output + i / 2 * 8 < p.n)
+        to[(i % 2 == 0 ? 0 : p.n) + i / 2 * 8] = sums[4 * j + i];
     }
+    row += 8;
+    to += 8 * static_cast<int64_t>(p.n);
+    asm volatile("" : "+l"(to));  // one address at a time: the sums leave few registers
   }
 }
 
-// The four products of a stage for the 64 outputs of a warpgroup.
+// The four products of a stage for 64 rows of weights.
 template <class Operands, int Width>
-__device__ void multiply_stage(float (&sums)[Width / 2], const Stage<Operands>& stage, int group,
+__device__ void multiply_stage(float (&sums)[Width / 2], const Stage<Operands>& stage, int rows,
                                bool add) {
-  const uint64_t w = wgmma_operand(stage.w + group * 64 * 128, 1024, 0);
+  const uint64_t w = wgmma_operand(stage.w + rows * 64 * 128, 1024, 0);
   const uint64_t x = wgmma_operand(stage.x, 1024, 0);
-  wgmma_fence();
 #pragma unroll
   for (int step = 0; step < 4; ++step)
     wgmma_width<typename Operands::Element, Width>(
         sums, wgmma_advance(w, step * 32), wgmma_advance(x, step * 32), (add || step > 0) ? 1 : 0);
-  wgmma_commit();
 }
 
-// All stages of a tile, summed by the tensor cores; one product runs while the next is queued.
+// All stages of a tile, summed by the tensor cores; one stage runs while the next is queued.
 template <int Width>
-__device__ void sum_stages(float (&sums)[Width / 2], Shared<Bf16Operands>& s,
+__device__ void sum_stages(float (&sums)[kHalves][Width / 2], Shared<Bf16Operands>& s,
                            const GroupedGemmParams& p, RingPlace& at, int group) {
   int previous = -1;
   for (int depth = 0; depth < p.k; depth += Bf16Operands::kDepth) {
     barrier_wait(&s.full[at.stage], at.parity);
-    multiply_stage<Bf16Operands, Width>(sums, s.stages[at.stage], group, true);
+    wgmma_fence();
+#pragma unroll
+    for (int half = 0; half < kHalves; ++half)
+      multiply_stage<Bf16Operands, Width>(sums[half], s.stages[at.stage], group * kHalves + half,
+                                          true);
+    wgmma_commit();
     wgmma_wait<1>();
     if (previous >= 0)
       barrier_arrive_warp(&s.empty[previous]);
@@ -299,39 +337,52 @@ __device__ void sum_stages(float (&sums)[Width / 2], Shared<Bf16Operands>& s,
     at.advance(Bf16Operands::kStages);
   }
   wgmma_wait<0>();
-  wgmma_touch(sums);
+#pragma unroll
+  for (int half = 0; half < kHalves; ++half) wgmma_touch(sums[half]);
   barrier_arrive_warp(&s.empty[previous]);
 }
 
 // All stages of a tile, summed outside the tensor cores, which the other warpgroup keeps busy.
 template <int Width>
-__device__ void sum_stages(float (&sums)[Width / 2], Shared<Fp8Operands>& s,
+__device__ void sum_stages(float (&sums)[kHalves][Width / 2], Shared<Fp8Operands>& s,
                            const GroupedGemmParams& p, RingPlace& at, int group) {
   for (int depth = 0; depth < p.k; depth += Fp8Operands::kDepth) {
-    float part[Width / 2];
     barrier_wait(&s.full[at.stage], at.parity);
-    multiply_stage<Fp8Operands, Width>(part, s.stages[at.stage], group, false);
-    wgmma_wait<0>();
-    wgmma_touch(part);
-    barrier_arrive_warp(&s.empty[at.stage]);
-    at.advance(Fp8Operands::kStages);
 #pragma unroll
-    for (int i = 0; i < Width / 2; ++i) sums[i] += part[i];
+    for (int half = 0; half < kHalves; ++half) {
+      float part[Width / 2];
+      wgmma_fence();
+      multiply_stage<Fp8Operands, Width>(part, s.stages[at.stage], group * kHalves + half, false);
+      wgmma_commit();
+      wgmma_wait<0>();
+      wgmma_touch(part);
+      if (half == kHalves - 1)
+        barrier_arrive_warp(&s.empty[at.stage]);
+#pragma unroll
+      for (int i = 0; i < Width / 2; ++i) sums[half][i] += part[i];
+    }
+    at.advance(Fp8Operands::kStages);
   }
 }
 
-// The products of one tile for the 64 rows of weights of a warpgroup.
+// The products of one tile for the 128 rows of weights of a warpgroup.
 template <class Operands, int Width, typename Out, bool Gated>
 __device__ void run_tile(Shared<Operands>& s, const GroupedGemmParams& p, const Tile& tile,
                          RingPlace& at, int group) {
   // Cleared, not left to the first product: a register that looks read before it is written is live
   // around the loop over tiles, and the widths' sums would not share registers.
-  float sums[Width / 2] = {};
+  float sums[kHalves][Width / 2] = {};
   sum_stages<Width>(sums, s, p, at, group);
   const int warp = static_cast<int>(threadIdx.x % 128 / 32);
-  const int first_output = tile.output + (group * 4 + warp) * (kTileOutputs<Gated> / 8);
-  if (p.weights[tile.expert].scales != nullptr)
-    apply_scales<Operands>(sums, p, tile, scales_of<Gated>(p, tile, first_output));
+  // Of the warp: gated, 16 outputs, 8 from each half; else 16 of each half.
+  const int first_output = tile.output + group * (kTileOutputs<Gated> / 2) + warp * 16;
+  constexpr int kHalfApart = Gated ? 8 : 64;
+  if (p.weights[tile.expert].scales != nullptr) {
+#pragma unroll
+    for (int half = 0; half < kHalves; ++half)
+      apply_scales<Operands>(sums[half], p, tile,
+                             scales_of<Gated>(p, tile, first_output + half * kHalfApart));
+  }
   if constexpr (Gated) {
     if (p.weights[tile.expert].second_is_gate) {
       store_gated<1>(sums, p, tile, first_output);
@@ -339,11 +390,14 @@ __device__ void run_tile(Shared<Operands>& s, const GroupedGemmParams& p, const 
       store_gated<0>(sums, p, tile, first_output);
     }
   } else {
-    if (p.silu) {
 #pragma unroll
-      for (float& sum : sums) sum = silu(sum);
+    for (int half = 0; half < kHalves; ++half) {
+      if (p.silu) {
+#pragma unroll
+        for (float& sum : sums[half]) sum = silu(sum);
+      }
+      store_sums(Out{}, sums[half], p, tile, first_output + half * kHalfApart);
     }
-    store_sums<Out>(sums, p, tile, first_output);
   }
 }
 
@@ -376,14 +430,6 @@ __device__ void consume(Shared<Operands>& s, const GroupedGemmParams& p, int gro
       MM_WIDTH(176)
       MM_WIDTH(184)
       MM_WIDTH(192)
-      MM_WIDTH(200)
-      MM_WIDTH(208)
-      MM_WIDTH(216)
-      MM_WIDTH(224)
-      MM_WIDTH(232)
-      MM_WIDTH(240)
-      MM_WIDTH(248)
-      MM_WIDTH(256)
 #undef MM_WIDTH
       default:
         __trap();
@@ -393,7 +439,7 @@ __device__ void consume(Shared<Operands>& s, const GroupedGemmParams& p, int gro
 
 template <class Operands, typename Out, bool Gated>
 __global__ void __launch_bounds__(kThreads, 1)
-    grouped_gemm_kernel(const GroupedGemmParams p, const __grid_constant__ CUtensorMap x) {
+    grouped_gemm_kernel(const GroupedGemmParams p, const __grid_constant__ RowMaps x) {
   extern __shared__ __align__(1024) char memory[];
   auto& s = *reinterpret_cast<Shared<Operands>*>(memory);
   if (threadIdx.x == 0) {
@@ -415,14 +461,14 @@ __global__ void __launch_bounds__(kThreads, 1)
   } else {
     give_registers<40>();
     if (threadIdx.x == 256)
-      produce<Operands, Gated>(s, p, &x);
+      produce<Operands, Gated>(s, p, x);
   }
 }
 
 }  // namespace
 
 template <class Operands, typename Out, bool Gated>
-void launch_grouped_kernel(const GroupedGemmParams& params, const CUtensorMap& x, int blocks,
+void launch_grouped_kernel(const GroupedGemmParams& params, const RowMaps& x, int blocks,
                            cudaStream_t stream) {
   constexpr auto kBytes = static_cast<int>(sizeof(Shared<Operands>));
   auto* kernel = grouped_gemm_kernel<Operands, Out, Gated>;
@@ -431,7 +477,7 @@ void launch_grouped_kernel(const GroupedGemmParams& params, const CUtensorMap& x
 }
 
 template <class Operands>
-void launch_grouped_gemm_of(const GroupedGemmParams& params, const CUtensorMap& x, int blocks,
+void launch_grouped_gemm_of(const GroupedGemmParams& params, const RowMaps& x, int blocks,
                             cudaStream_t stream) {
   if (params.gated) {
     launch_grouped_kernel<Operands, bf16, true>(params, x, blocks, stream);

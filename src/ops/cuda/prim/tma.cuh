@@ -14,7 +14,17 @@ __device__ inline void tma_prefetch_map(const CUtensorMap* map) {
   asm volatile("prefetch.tensormap [%0];" ::"l"(map) : "memory");
 }
 
-/// Box at (c0, c1, c2, c3) of a 4-D map into shared memory; counts its bytes on `barrier`.
+/// Box at (c0, c1, c2, c3, c4) of a 5-D map into shared memory; counts its bytes on `barrier`.
+__device__ inline void tma_load_5d(void* to, const CUtensorMap* map, uint64_t* barrier, int c0,
+                                   int c1, int c2, int c3, int c4) {
+  asm volatile(
+      "cp.async.bulk.tensor.5d.shared::cluster.global.mbarrier::complete_tx::bytes "
+      "[%0], [%1, {%3, %4, %5, %6, %7}], [%2];" ::"r"(shared_address(to)),
+      "l"(map), "r"(shared_address(barrier)), "r"(c0), "r"(c1), "r"(c2), "r"(c3), "r"(c4)
+      : "memory");
+}
+
+/// The same for a 4-D map.
 __device__ inline void tma_load_4d(void* to, const CUtensorMap* map, uint64_t* barrier, int c0,
                                    int c1, int c2, int c3) {
   asm volatile(

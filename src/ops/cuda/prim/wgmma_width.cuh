@@ -63,22 +63,6 @@ __device__ void wgmma_width(float (&d)[N / 2], uint64_t a, uint64_t b, int add);
 #define MM_OUTS23 MM_OUTS22, MM_D(22)
 #define MM_REGS24 MM_REGS23 ", %92, %93, %94, %95"
 #define MM_OUTS24 MM_OUTS23, MM_D(23)
-#define MM_REGS25 MM_REGS24 ", %96, %97, %98, %99"
-#define MM_OUTS25 MM_OUTS24, MM_D(24)
-#define MM_REGS26 MM_REGS25 ", %100, %101, %102, %103"
-#define MM_OUTS26 MM_OUTS25, MM_D(25)
-#define MM_REGS27 MM_REGS26 ", %104, %105, %106, %107"
-#define MM_OUTS27 MM_OUTS26, MM_D(26)
-#define MM_REGS28 MM_REGS27 ", %108, %109, %110, %111"
-#define MM_OUTS28 MM_OUTS27, MM_D(27)
-#define MM_REGS29 MM_REGS28 ", %112, %113, %114, %115"
-#define MM_OUTS29 MM_OUTS28, MM_D(28)
-#define MM_REGS30 MM_REGS29 ", %116, %117, %118, %119"
-#define MM_OUTS30 MM_OUTS29, MM_D(29)
-#define MM_REGS31 MM_REGS30 ", %120, %121, %122, %123"
-#define MM_OUTS31 MM_OUTS30, MM_D(30)
-#define MM_REGS32 MM_REGS31 ", %124, %125, %126, %127"
-#define MM_OUTS32 MM_OUTS31, MM_D(31)
 
 // N outputs wide, 4 C of them a thread; the operands' places follow them.
 #define MM_WGMMA(ELEMENT, KIND, END, N, C, A, B, P)                                                 \
@@ -105,14 +89,6 @@ MM_BF16(168, 21, 84, 85, 86)
 MM_BF16(176, 22, 88, 89, 90)
 MM_BF16(184, 23, 92, 93, 94)
 MM_BF16(192, 24, 96, 97, 98)
-MM_BF16(200, 25, 100, 101, 102)
-MM_BF16(208, 26, 104, 105, 106)
-MM_BF16(216, 27, 108, 109, 110)
-MM_BF16(224, 28, 112, 113, 114)
-MM_BF16(232, 29, 116, 117, 118)
-MM_BF16(240, 30, 120, 121, 122)
-MM_BF16(248, 31, 124, 125, 126)
-MM_BF16(256, 32, 128, 129, 130)
 #define MM_FP8(N, C, A, B, P) MM_WGMMA(__nv_fp8_e4m3, "k32.f32.e4m3.e4m3", "1, 1", N, C, A, B, P)
 MM_FP8(32, 4, 16, 17, 18)
 MM_FP8(64, 8, 32, 33, 34)
@@ -120,12 +96,6 @@ MM_FP8(96, 12, 48, 49, 50)
 MM_FP8(128, 16, 64, 65, 66)
 MM_FP8(136, 17, 68, 69, 70)
 MM_FP8(144, 18, 72, 73, 74)
-MM_FP8(152, 19, 76, 77, 78)
-MM_FP8(160, 20, 80, 81, 82)
-MM_FP8(168, 21, 84, 85, 86)
-MM_FP8(176, 22, 88, 89, 90)
-MM_FP8(184, 23, 92, 93, 94)
-MM_FP8(192, 24, 96, 97, 98)
 #undef MM_FP8
 #undef MM_BF16
 #undef MM_WGMMA
@@ -178,22 +148,6 @@ MM_FP8(192, 24, 96, 97, 98)
 #undef MM_OUTS23
 #undef MM_REGS24
 #undef MM_OUTS24
-#undef MM_REGS25
-#undef MM_OUTS25
-#undef MM_REGS26
-#undef MM_OUTS26
-#undef MM_REGS27
-#undef MM_OUTS27
-#undef MM_REGS28
-#undef MM_OUTS28
-#undef MM_REGS29
-#undef MM_OUTS29
-#undef MM_REGS30
-#undef MM_OUTS30
-#undef MM_REGS31
-#undef MM_OUTS31
-#undef MM_REGS32
-#undef MM_OUTS32
 // clang-format on
 
 }  // namespace mm::cuda
