@@ -143,6 +143,19 @@ if wanted sanitizer; then
     --gtest_filter="*HostCache*:*EngineDrawsTheGoldenTokens/tiny*"
 fi
 tables=()
+# bench_peers COMMIT: cuDNN and cuBLAS through PyTorch, where there is one; what they reach on
+# another card says little.
+bench_peers() {
+  local commit=$1 log=build/log/gpu_peers.log json=build/log/gpu_peers.json
+  if ! python3 -c 'import torch, sys; sys.exit(not torch.cuda.is_available())' 2>/dev/null; then
+    summary+=("peers: no PyTorch with CUDA here, not timed")
+    return
+  fi
+  check "peers" "$log" python3 bench/ops/cuda/peers.py --json "$json"
+  tables+=("$log")
+  [ ! -f "$json" ] || sed -i "s/^{/{\n  \"commit\": \"$commit\",/" "$json"
+  keep "$json" gpu-peers
+}
 # bench_mini GRAPHS: the bundled model.
 bench_mini() {
   local graphs=$1 log=build/log/gpu_bench_mini_$1.log
@@ -177,7 +190,9 @@ if wanted kernels; then
   json=build/log/gpu_bench.json
   check "kernels" build/log/gpu_bench.log "$binaries/mm_cuda_bench" --json "$json" "${groups[@]}"
   tables+=(build/log/gpu_bench.log)
+  commit=$(sed -n 's/.*"commit": "\(.*\)".*/\1/p' "$json" | head -n 1)
   keep "$json" gpu
+  bench_peers "$commit"
 fi
 if wanted bench; then
   for graphs in off on; do bench_mini "$graphs"; done

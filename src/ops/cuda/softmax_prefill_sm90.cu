@@ -30,7 +30,6 @@ constexpr int kGroup = 128;  // threads of a warpgroup
 constexpr int kThreads = 3 * kGroup;
 constexpr int kPanel = kKeys * 128;
 constexpr int kTurn = 4;  // named barriers: warpgroup 0's, then 1's turn to queue products
-constexpr int kProducers = 6;
 constexpr float kLog2E = 1.44269504F;
 
 // Tiles of codes with their scales.
@@ -38,7 +37,7 @@ template <int Count>
 struct CodeTiles {
   char tiles[Count][kPanel];  // [key][128] codes, swizzled
   float scales[Count][kKeys];
-  uint64_t full[Count];
+  uint64_t full[Count], empty[Count];
 };
 template <>
 struct CodeTiles<0> {};
@@ -175,9 +174,11 @@ __device__ void produce(Shared<Kv>& s, const SoftmaxParams& p, const CUtensorMap
     barrier_wait(keys ? &s.k_empty[at.stage] : &s.v_empty[at.stage], at.parity ^ 1U);
     widen_tile<Kv>(keys ? s.k[at.stage] : s.v[at.stage], s.codes.tiles[slot], s.codes.scales[slot]);
     barrier_arrive_warp(keys ? &s.k_full[at.stage] : &s.v_full[at.stage]);
-    named_barrier(kProducers, kGroup);  // all have read the slot
-    if (leads && step + 2 < steps)
+    barrier_arrive_warp(&s.codes.empty[slot]);
+    if (leads && step + 2 < steps) {
+      barrier_wait(&s.codes.empty[slot], static_cast<uint32_t>(step / 2 % 2));
       load_codes(s, p, map, job, kv_head, step + 2);
+    }
     if (!keys)
       at.advance(kStages);
   }
@@ -391,8 +392,10 @@ __global__ void __launch_bounds__(kThreads, 1)
       barrier_init(&s.k_empty[i], 8);
       barrier_init(&s.v_full[i], kWidens ? kGroup / 32 : 1);
       barrier_init(&s.v_empty[i], 8);
-      if constexpr (kWidens)
+      if constexpr (kWidens) {
         barrier_init(&s.codes.full[i], 1);
+        barrier_init(&s.codes.empty[i], kGroup / 32);
+      }
     }
     barrier_init_fence();
   }

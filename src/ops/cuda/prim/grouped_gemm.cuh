@@ -50,7 +50,7 @@ struct Fp8Operands {
 namespace {
 
 constexpr int kTileWeights = 256;  // rows
-constexpr int kHalves = 2;  // of a warpgroup's rows of weights, 64 each
+constexpr int kHalves = 2;         // of a warpgroup's rows of weights, 64 each
 constexpr int kNotes = 2;
 constexpr int kTogether = 16;  // with 192 rows of 6,144 bf16: 38 MB at most, weights besides
 constexpr int kThreads = 384;
@@ -264,7 +264,8 @@ __device__ uint32_t gate_word(const float* sums) {
   return pack_bf16(silu(gate[0]) * up[0], silu(gate[1]) * up[1]);
 }
 
-// The warp's 16 outputs of each row: 8 of each half, from the sums of gate and up that a thread has.
+// The warp's 16 outputs of each row: 8 of each half, from the sums of gate and up that a thread
+// has.
 template <int Gate, int Sums>
 __device__ void store_gated(const float (&sums)[kHalves][Sums], const GroupedGemmParams& p,
                             const Tile& tile, int first_output) {
