@@ -2,8 +2,9 @@
 ///
 /// Work split: persistent blocks, one a multiprocessor; a tile is 256 outputs × up to kTileRows
 /// rows of one expert. The outputs are the 64-row operand of wgmma and the rows of x its columns,
-/// whose number may be any multiple of 8: an expert's rows are cut into equal tiles, so 530 rows
-/// cost 3 × 184 and not 5 × 128, and blocks that share weights in L2 keep pace. Tiles are counted
+/// whose number may be any multiple of 8: an expert's rows are cut into tiles as equal as they
+/// go, so 530 rows cost 184 + 176 + 176 and not 3 × 192, and blocks that share weights in L2 keep
+/// pace. Tiles are counted
 /// from the offsets on the device, rows fastest, and taken from a counter, because they differ in
 /// width. Rows behind an expert's end are computed and not stored.
 /// A gated product takes its 256 rows of weights from two matrices, eight rows of each in turn: a
@@ -80,9 +81,9 @@ struct Shared {
   uint64_t note_full[kNotes], note_empty[kNotes];
 };
 
-// A width of wgmma for `rows` rows, at most 256: multiples of 32 to 128, of 8 beyond.
+// A width of wgmma for `rows` rows: multiples of 32 to 96, of 8 beyond.
 __device__ int width_for(int rows) {
-  const int step = rows <= 128 ? 32 : 8;
+  const int step = rows <= 96 ? 32 : 8;
   return (rows + step - 1) / step * step;
 }
 
@@ -103,12 +104,11 @@ class TileWalk {
       const int high = (rows + most - 1) / most;
       const auto local = static_cast<int>(index - before_);
       if (local < high * across_) {
-        const int width = width_for((rows + high - 1) / high);
         const int skip = local / (kTogether * across_) * kTogether;
         const int together = min(kTogether, high - skip);
         const int place = local - skip * across_;
-        const int skipped = (skip + place % together) * width;
-        return {expert_, begin + skipped, max(min(rows - skipped, width), 0), width,
+        const Share share = share_of(rows, high, skip + place % together);
+        return {expert_, begin + share.first, share.rows, width_for(share.rows),
                 place / together * kTileOutputs<Gated>};
       }
       before_ += high * across_;
@@ -119,6 +119,19 @@ class TileWalk {
   __device__ int64_t total() const { return before_; }
 
  private:
+  struct Share {
+    int first, rows;
+  };
+  /// Rows of tile `index` of `tiles`: eights as equal in number as they go, so that an expert
+  /// computes at most seven rows that it does not have.
+  static __device__ Share share_of(int rows, int tiles, int index) {
+    const int eights = (rows + 7) / 8;
+    const int each = eights / tiles;
+    const int more = eights % tiles;  // tiles that have one more
+    const int first = 8 * (each * index + min(index, more));
+    return {first, min(rows - first, 8 * (each + (index < more ? 1 : 0)))};
+  }
+
   const GroupedGemmParams& p_;
   int across_;
   int expert_ = 0;
@@ -210,18 +223,21 @@ __device__ Scales scales_of(const GroupedGemmParams& p, const Tile& tile, int fi
 template <class Operands, int Sums>
 __device__ void apply_scales(float (&sums)[Sums], const GroupedGemmParams& p, const Tile& tile,
                              const Scales& of_output) {
-  const int t = static_cast<int>(threadIdx.x % 4);
-  const float* of_row = p.x_scales + tile.first + 2 * t;
+  int row = 2 * static_cast<int>(threadIdx.x % 4);
+  const float* of_row = p.x_scales + tile.first + row;
 #pragma unroll
   for (int j = 0; j < Sums / 4; ++j) {
 #pragma unroll
     for (int i = 0; i < 2; ++i) {
       float scale = 1;
       if constexpr (Operands::kType == DType::kF8E4M3)
-        scale = 8 * j + 2 * t + i < tile.rows ? of_row[8 * j + i] : 0.0F;
+        scale = row + i < tile.rows ? of_row[i] : 0.0F;
       sums[4 * j + i] *= of_output.low * scale;
       sums[4 * j + 2 + i] *= of_output.high * scale;
     }
+    row += 8;
+    of_row += 8;
+    asm volatile("" : "+r"(row));  // a few scales at a time: the sums leave few registers
   }
 }
 
@@ -302,7 +318,7 @@ __device__ void store_sums(float /*out*/, const float (&sums)[Sums], const Group
     }
     row += 8;
     to += 8 * static_cast<int64_t>(p.n);
-    asm volatile("" : "+l"(to));  // one address at a time: the sums leave few registers
+    asm volatile("" : "+l"(to), "+r"(row));  // one address at a time: the sums leave few registers
   }
 }
 
@@ -422,6 +438,9 @@ __device__ void consume(Shared<Operands>& s, const GroupedGemmParams& p, int gro
       MM_WIDTH(32)
       MM_WIDTH(64)
       MM_WIDTH(96)
+      MM_WIDTH(104)
+      MM_WIDTH(112)
+      MM_WIDTH(120)
       MM_WIDTH(128)
       MM_WIDTH(136)
       MM_WIDTH(144)
