@@ -226,7 +226,8 @@ class CudaBackend final : public Backend, public Repeater, public StepAware {
       launch_softmax_decode(params, config, make_page_map(params.kv),
                             workspace_.reserve(config.workspace_bytes), stream_);
     } else if (fast && fits_softmax_prefill(params)) {
-      launch_softmax_prefill(params, make_page_half_map(params.kv), stream_);
+      launch_softmax_prefill(params, make_page_half_map(params.kv), properties_.multiProcessorCount,
+                             stream_);
     } else {
       launch_softmax_plain(params, stream_);
     }

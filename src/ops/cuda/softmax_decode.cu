@@ -86,6 +86,17 @@ __device__ void produce(Shared<Kv>& s, const SoftmaxParams& p, const CUtensorMap
   }
 }
 
+// Says that a warp has used a stage. Scales come by copies that compute-sanitizer follows thread by
+// thread: there each thread speaks for itself.
+template <typename Kv>
+__device__ void free_stage(uint64_t* empty) {
+  if constexpr (KvOperands<Kv>::kScaled) {
+    barrier_arrive(empty);
+  } else {
+    barrier_arrive_warp(empty);
+  }
+}
+
 // `weights` rows g and g + 8 of a warp's keys (words 0, 1 and 2, 3), each times its key's number.
 __device__ void multiply_rows(float (&values)[4], const float* by, int warp) {
   const int key = 16 * warp + static_cast<int>(threadIdx.x % 32) / 4;
@@ -237,7 +248,7 @@ __global__ void __launch_bounds__(kThreads, 2)
   if (threadIdx.x == 0) {
     for (int i = 0; i < kStages; ++i) {
       barrier_init(&s.full[i], 1);
-      barrier_init(&s.empty[i], kWarps);
+      barrier_init(&s.empty[i], KvOperands<Kv>::kScaled ? 32 * kWarps : kWarps);
     }
     barrier_init_fence();
   }
@@ -262,7 +273,7 @@ __global__ void __launch_bounds__(kThreads, 2)
       attention.make_scores(scores, stage.k, scales, warp, valid);
       attention.weigh(scores, p.scale * kLog2E);
       attention.add_values(scores, stage.v, scales, warp, valid);
-      barrier_arrive_warp(&s.empty[at.stage]);
+      free_stage<Kv>(&s.empty[at.stage]);
       at.advance(kStages);
     }
     named_barrier(1, 32 * kWarps);
