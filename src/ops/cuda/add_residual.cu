@@ -3,7 +3,9 @@
 // rows 8 bytes in, 6 out.
 #include "ops/cuda/add_residual.h"
 #include "ops/cuda/check.h"
+#include "ops/cuda/prim/dependent_launch.cuh"
 #include "ops/cuda/prim/float.cuh"
+#include "ops/cuda/prim/prefetch.cuh"
 #include "ops/cuda/prim/reduce.cuh"
 
 namespace mm::cuda {
@@ -51,6 +53,10 @@ template <typename Branch, typename Input, int Count>
 __global__ void __launch_bounds__(kThreads) add_residual_kernel(const AddResidualParams p) {
   extern __shared__ __align__(16) float row[];
   __shared__ float scratch[32];
+  let_next_start();
+  if (p.weight != nullptr)
+    prefetch_rows<1, kThreads>(p.weight, 1, p.width * static_cast<int64_t>(sizeof(float)));
+  wait_for_previous();
   using Floats = Pack<float, Count>;
   const int64_t made = blockIdx.x;
   const int64_t token = p.only == nullptr ? made : p.only[made];
@@ -105,24 +111,24 @@ bool is_aligned(const AddResidualParams& p) {
 }
 
 template <typename Branch, typename Input, int Count>
-void launch(const AddResidualParams& p, cudaStream_t stream) {
+void launch(const AddResidualParams& p, Queue queue) {
   auto* kernel = add_residual_kernel<Branch, Input, Count>;
   const auto bytes = static_cast<int>(p.width * static_cast<int64_t>(sizeof(float)));
   if (bytes > 40 * 1024)
     MM_CUDA(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, bytes));
-  kernel<<<static_cast<unsigned>(p.rows), kThreads, bytes, stream>>>(p);
-  MM_CUDA(cudaGetLastError());
+  launch_kernel(kernel, {static_cast<unsigned>(p.rows), kThreads, static_cast<size_t>(bytes)},
+                queue, p);
 }
 
 }  // namespace
 
-void launch_add_residual(const AddResidualParams& params, cudaStream_t stream) {
+void launch_add_residual(const AddResidualParams& params, Queue queue) {
   visit_float(params.branch_type, [&](auto branch) {
     visit_float(params.input_type, [&](auto input) {
       if (is_aligned(params)) {
-        launch<decltype(branch), decltype(input), 4>(params, stream);
+        launch<decltype(branch), decltype(input), 4>(params, queue);
       } else {
-        launch<decltype(branch), decltype(input), 1>(params, stream);
+        launch<decltype(branch), decltype(input), 1>(params, queue);
       }
     });
   });

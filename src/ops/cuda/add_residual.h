@@ -2,10 +2,9 @@
 /// pass over memory.
 #pragma once
 
-#include <cuda_runtime_api.h>
-
 #include <cstdint>
 
+#include "ops/cuda/queue.h"
 #include "tensor/dtype.h"
 
 namespace mm::cuda {
@@ -40,6 +39,6 @@ constexpr int64_t kMostResidualWidth = 40 * 1024;
 /// normed with rounding, where the branch of a token is its row, or Σ_a weights[a] ·
 /// branch[positions[a]] in order of a. A token outside the residual gives zeros. Queued on
 /// `stream`. Throws kDevice.
-void launch_add_residual(const AddResidualParams& params, cudaStream_t stream);
+void launch_add_residual(const AddResidualParams& params, Queue queue);
 
 }  // namespace mm::cuda

@@ -1,9 +1,9 @@
 /// out ← alpha · a + beta · b on a CUDA device: the scaled residual of a block.
 #pragma once
 
-#include <cuda_runtime_api.h>
-
 #include <cstdint>
+
+#include "ops/cuda/queue.h"
 
 namespace mm::cuda {
 
@@ -30,12 +30,11 @@ struct AddScaledConfig {
 /// multiprocessor.
 AddScaledConfig config_add_scaled(int64_t count, int multiprocessors);
 
-/// out[i] ← alpha · a[i] + beta · b[i] for i in [0, count), queued on `stream`.
+/// out[i] ← alpha · a[i] + beta · b[i] for i in [0, count), queued on `queue`.
 ///
 /// Each product and the sum are rounded on their own (no fused multiply-add), so the result has
 /// the same bits as the CPU's loop. Throws kDevice when the launch fails; errors inside the kernel
 /// appear at the next synchronising call.
-void launch_add_scaled(const AddScaledParams& params, const AddScaledConfig& config,
-                       cudaStream_t stream);
+void launch_add_scaled(const AddScaledParams& params, const AddScaledConfig& config, Queue queue);
 
 }  // namespace mm::cuda

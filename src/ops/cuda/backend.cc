@@ -16,6 +16,7 @@
 #include "ops/cuda/lightning_decode.h"
 #include "ops/cuda/lightning_prefill_sm90.h"
 #include "ops/cuda/products.h"
+#include "ops/cuda/queue.h"
 #include "ops/cuda/recorder.h"
 #include "ops/cuda/rms_norm.h"
 #include "ops/cuda/rope.h"
@@ -63,12 +64,17 @@ class CudaBackend final : public Backend, public Repeater, public StepAware {
                    .multiprocessors = properties_.multiProcessorCount,
                    .vendor_blas = options.vendor_blas && !options.deterministic,
                    .plain = options.plain},
-                  workspace_) {
+                  workspace_),
+        queue_(static_cast<cudaStream_t>(options.stream), options.overlap) {
     MM_CUDA(cudaSetDevice(options.device));
     // Ordered with the default stream, so that copy_bytes sees finished work.
-    MM_CUDA(cudaStreamCreate(&stream_));
+    if (queue_.stream == nullptr)
+      MM_CUDA(cudaStreamCreate(&queue_.stream));
   }
-  ~CudaBackend() override { cudaStreamDestroy(stream_); }
+  ~CudaBackend() override {
+    if (options_.stream == nullptr)
+      cudaStreamDestroy(queue_.stream);
+  }
 
   std::string name() const override {
     return fmt::format("cuda:{} ({}{})", options_.device, properties_.name,
@@ -76,7 +82,7 @@ class CudaBackend final : public Backend, public Repeater, public StepAware {
   }
 
   void repeat(uint64_t key, FunctionRef<void()> work) override {
-    recorder_.run(key, workspace_.generation(), stream_, work);
+    recorder_.run(key, workspace_.generation(), queue_, work);
   }
 
   void begin_step(StepKind kind) override {
@@ -92,20 +98,20 @@ class CudaBackend final : public Backend, public Repeater, public StepAware {
 
   void do_embed(const TensorView& ids, const Weight& table, const TensorView& out) override {
     launch_embed({ids.ptr<int32_t>(), ref_of(table), shape_of(table), out.ptr<float>(), ids.dim(0)},
-                 stream_);
+                 queue_);
   }
 
   void do_rms_norm(const TensorView& x, const TensorView& weight, float eps,
                    const TensorView& out) override {
     launch_rms_norm(
         {x.ptr<float>(), weight.ptr<float>(), out.data, out.dtype, x.dim(0), x.dim(1), eps},
-        stream_);
+        queue_);
   }
 
   void elementwise(ElementwiseOp op, const TensorView& a, const TensorView& b,
                    const TensorView& out) {
     const float* second = b.empty() ? nullptr : b.ptr<float>();
-    launch_elementwise(op, {a.data, second, out.data, a.dtype, out.dtype, a.numel()}, stream_);
+    launch_elementwise(op, {a.data, second, out.data, a.dtype, out.dtype, a.numel()}, queue_);
   }
   void do_cast(const TensorView& x, const TensorView& out) override {
     elementwise(ElementwiseOp::kCast, x, {}, out);
@@ -121,23 +127,23 @@ class CudaBackend final : public Backend, public Repeater, public StepAware {
   void do_add_scaled(const TensorView& a, float alpha, const TensorView& b, float beta,
                      const TensorView& out) override {
     launch_add_scaled({a.ptr<float>(), b.ptr<float>(), out.ptr<float>(), a.numel(), alpha, beta},
-                      config_add_scaled(a.numel(), properties_.multiProcessorCount), stream_);
+                      config_add_scaled(a.numel(), properties_.multiProcessorCount), queue_);
   }
 
   void do_linear(const TensorView& x, const Weight& w, const TensorView& out) override {
-    products_.linear(x, {w, out}, stream_);
+    products_.linear(x, {w, out}, queue_);
   }
   void do_grouped_linear(const TensorView& x, const TensorView& offsets,
                          std::span<const Weight> weights, const TensorView& out) override {
-    products_.grouped_linear(x, offsets, weights, out, stream_);
+    products_.grouped_linear(x, offsets, weights, out, queue_);
   }
 
   void do_project(const TensorView& x, std::span<const Projection> projections) override {
     const Products::SharedRows shared(products_);
-    for (const Projection& projection : projections) products_.linear(x, projection, stream_);
+    for (const Projection& projection : projections) products_.linear(x, projection, queue_);
   }
   void do_grouped_gated(const GatedArgs& args) override {
-    if (products_.grouped_gated(args, stream_))
+    if (products_.grouped_gated(args, queue_))
       return;
     {
       const Products::SharedRows shared(products_);
@@ -153,7 +159,7 @@ class CudaBackend final : public Backend, public Repeater, public StepAware {
                        x.dtype,
                        gate.data,
                        gate.dtype},
-                      stream_);
+                      queue_);
   }
 
   void do_add_residual(const ResidualArgs& args) override {
@@ -183,7 +189,7 @@ class CudaBackend final : public Backend, public Repeater, public StepAware {
          .input_type = args.input.empty() ? DType::kF32 : args.input.dtype,
          .rows = args.only.empty() ? args.residual.dim(0) : args.only.dim(0),
          .width = args.residual.dim(1)},
-        stream_);
+        queue_);
   }
 
   void do_rope(const RopeArgs& args) override {
@@ -196,14 +202,14 @@ class CudaBackend final : public Backend, public Repeater, public StepAware {
                  .heads = static_cast<int>(args.x.dim(1)),
                  .rotary = args.rotary_dim,
                  .theta = args.theta},
-                stream_);
+                queue_);
   }
 
   void do_store_kv(const TensorView& k, const TensorView& v, const PagedKv& kv,
                    const Ragged& rows) override {
     MM_CHECK(k.dtype == v.dtype, "k and v differ in type");
     launch_store_kv({head_rows(k), head_rows(v), pages_of(kv), ragged_rows(rows, k.dim(0))},
-                    stream_);
+                    queue_);
   }
 
   void do_softmax_attention(const SoftmaxArgs& args) override {
@@ -224,12 +230,12 @@ class CudaBackend final : public Backend, public Repeater, public StepAware {
                               ? config_softmax_decode_alike(params)
                               : config_softmax_decode(params, properties_.multiProcessorCount);
       launch_softmax_decode(params, config, make_page_map(params.kv),
-                            workspace_.reserve(config.workspace_bytes), stream_);
+                            workspace_.reserve(config.workspace_bytes), queue_);
     } else if (fast && fits_softmax_prefill(params)) {
       launch_softmax_prefill(params, make_page_half_map(params.kv), properties_.multiProcessorCount,
-                             stream_);
+                             queue_);
     } else {
-      launch_softmax_plain(params, stream_);
+      launch_softmax_plain(params, queue_);
     }
   }
 
@@ -253,12 +259,12 @@ class CudaBackend final : public Backend, public Repeater, public StepAware {
                            .size = static_cast<int>(args.q.dim(2))};
     const bool decode = decodes(params.rows.total == params.rows.sequences);
     if (!options_.plain && decode && fits_lightning_decode(params)) {
-      launch_lightning_decode(params, stream_);
+      launch_lightning_decode(params, queue_);
     } else if (!options_.plain && !decode && rounds_for_prefill(params)) {
-      launch_lightning_plain(params, LightningRows::kToBoundary, stream_);
-      launch_lightning_prefill(params, make_lightning_maps(params), stream_);
+      launch_lightning_plain(params, LightningRows::kToBoundary, queue_);
+      launch_lightning_prefill(params, make_lightning_maps(params), queue_);
     } else {
-      launch_lightning_plain(params, LightningRows::kAll, stream_);
+      launch_lightning_plain(params, LightningRows::kAll, queue_);
     }
   }
 
@@ -270,7 +276,7 @@ class CudaBackend final : public Backend, public Repeater, public StepAware {
       const int64_t elements = params.rows.total * params.heads * params.size;
       auto* to = static_cast<uint16_t*>(workspace_.reserve(3 * elements * 2));
       for (HeadRows* rows : {&params.q, &params.k, &params.v}) {
-        launch_round_rows({*rows, to, params.rows.total, params.heads, params.size}, stream_);
+        launch_round_rows({*rows, to, params.rows.total, params.heads, params.size}, queue_);
         *rows = {to, DType::kBf16, params.heads * int64_t{params.size}, params.size};
         to += elements;
       }
@@ -286,41 +292,41 @@ class CudaBackend final : public Backend, public Repeater, public StepAware {
             .choices = static_cast<int>(ids.dim(1))};
   }
   void do_route_topk(const TensorView& logits, const TensorView& ids) override {
-    launch_route_topk(route_params(logits, ids), stream_);
+    launch_route_topk(route_params(logits, ids), queue_);
   }
   void do_route_weights(const TensorView& logits, const TensorView& ids,
                         const TensorView& weights) override {
     RouteParams params = route_params(logits, ids);
     params.weights = weights.ptr<float>();
-    launch_route_weights(params, stream_);
+    launch_route_weights(params, queue_);
   }
   void do_group_by_expert(const TensorView& ids, int num_experts, const Routes& routes) override {
     launch_group(
         {ids.ptr<int32_t>(), routes.order.ptr<int32_t>(), routes.positions.ptr<int32_t>(),
          routes.offsets.ptr<int32_t>(), ids.numel(), num_experts, static_cast<int>(ids.dim(1))},
-        stream_);
+        queue_);
   }
 
   void do_gather_rows(const TensorView& x, const TensorView& index,
                       const TensorView& out) override {
     launch_gather_rows({x.data, index.ptr<int32_t>(), out.data, index.dim(0), x.dim(0),
                         x.dim(1) * size_of(x.dtype)},
-                       stream_);
+                       queue_);
   }
   void do_combine_rows(const TensorView& x, const TensorView& positions, const TensorView& weights,
                        const TensorView& out) override {
     launch_combine_rows(
         {x.ptr<float>(), positions.ptr<int32_t>(), weights.ptr<float>(), out.ptr<float>(),
          out.dim(0), x.dim(0), x.dim(1), static_cast<int>(positions.dim(1))},
-        stream_);
+        queue_);
   }
 
   CudaOptions options_;
   cudaDeviceProp properties_;
-  cudaStream_t stream_ = nullptr;
   std::optional<StepKind> step_;  // what a deterministic backend was told
   Workspace workspace_;
   Products products_;
+  Queue queue_;
   Recorder recorder_;
 };
 

@@ -14,6 +14,12 @@ struct CudaOptions {
   /// No cuBLASLt, kernels chosen by what a step is (StepAware) and not by its rows, softmax split
   /// alike for all: a row's bits depend on its own sequence alone (docs/numerics.md).
   bool deterministic = false;
+  /// Kernels may begin while the one before them ends (prim/dependent_launch.cuh). Results are the
+  /// same bit for bit.
+  bool overlap = true;
+  /// The cudaStream_t to queue on, one that is ordered with the default stream and outlives the
+  /// backend; null: one of its own.
+  void* stream = nullptr;
 };
 
 /// Throws kUnsupported, in a sentence, unless `device` is one that make_cuda_backend can use.

@@ -4,6 +4,7 @@
 
 #include "ops/cuda/check.h"
 #include "ops/cuda/elementwise.h"
+#include "ops/cuda/prim/dependent_launch.cuh"
 #include "ops/cuda/prim/float.cuh"
 
 namespace mm::cuda {
@@ -33,6 +34,8 @@ constexpr bool reads_b(ElementwiseOp op) {
 
 template <ElementwiseOp Op, typename A, typename Out>
 __global__ void elementwise_kernel(const A* a, const float* b, Out* out, int64_t count) {
+  let_next_start();
+  wait_for_previous();
   const int64_t stride = static_cast<int64_t>(gridDim.x) * blockDim.x;
   for (int64_t i = static_cast<int64_t>(blockIdx.x) * blockDim.x + threadIdx.x; i < count;
        i += stride) {
@@ -42,6 +45,8 @@ __global__ void elementwise_kernel(const A* a, const float* b, Out* out, int64_t
 
 template <ElementwiseOp Op, typename A, typename Out>
 __global__ void elementwise4_kernel(const A* a, const float* b, Out* out, int64_t packs) {
+  let_next_start();
+  wait_for_previous();
   const int64_t stride = static_cast<int64_t>(gridDim.x) * blockDim.x;
   for (int64_t i = static_cast<int64_t>(blockIdx.x) * blockDim.x + threadIdx.x; i < packs;
        i += stride) {
@@ -77,7 +82,7 @@ bool is_aligned(const ElementwiseParams& p) {
 }
 
 template <ElementwiseOp Op, typename A, typename Out>
-void launch(const ElementwiseParams& p, cudaStream_t stream) {
+void launch(const ElementwiseParams& p, Queue queue) {
   const bool packed = is_aligned(p);
   const int64_t items = packed ? p.count / 4 : p.count;
   const auto blocks =
@@ -85,17 +90,16 @@ void launch(const ElementwiseParams& p, cudaStream_t stream) {
   const auto* a = static_cast<const A*>(p.a);
   auto* out = static_cast<Out*>(p.out);
   if (packed) {
-    elementwise4_kernel<Op, A, Out><<<blocks, kThreads, 0, stream>>>(a, p.b, out, items);
+    launch_kernel(elementwise4_kernel<Op, A, Out>, {blocks, kThreads}, queue, a, p.b, out, items);
   } else {
-    elementwise_kernel<Op, A, Out><<<blocks, kThreads, 0, stream>>>(a, p.b, out, items);
+    launch_kernel(elementwise_kernel<Op, A, Out>, {blocks, kThreads}, queue, a, p.b, out, items);
   }
-  MM_CUDA(cudaGetLastError());
 }
 
 template <ElementwiseOp Op>
-void launch_typed(const ElementwiseParams& p, cudaStream_t stream) {
+void launch_typed(const ElementwiseParams& p, Queue queue) {
   visit_float(p.a_type, [&](auto a) {
-    visit_float(p.out_type, [&](auto out) { launch<Op, decltype(a), decltype(out)>(p, stream); });
+    visit_float(p.out_type, [&](auto out) { launch<Op, decltype(a), decltype(out)>(p, queue); });
   });
 }
 
@@ -106,16 +110,16 @@ void launch_round_rows(const RoundRowsParams& params, cudaStream_t stream) {
   MM_CUDA(cudaGetLastError());
 }
 
-void launch_elementwise(ElementwiseOp op, const ElementwiseParams& params, cudaStream_t stream) {
+void launch_elementwise(ElementwiseOp op, const ElementwiseParams& params, Queue queue) {
   switch (op) {
     case ElementwiseOp::kCast:
-      return launch_typed<ElementwiseOp::kCast>(params, stream);
+      return launch_typed<ElementwiseOp::kCast>(params, queue);
     case ElementwiseOp::kSilu:
-      return launch_typed<ElementwiseOp::kSilu>(params, stream);
+      return launch_typed<ElementwiseOp::kSilu>(params, queue);
     case ElementwiseOp::kSiluMul:
-      return launch_typed<ElementwiseOp::kSiluMul>(params, stream);
+      return launch_typed<ElementwiseOp::kSiluMul>(params, queue);
     case ElementwiseOp::kSigmoidMul:
-      return launch_typed<ElementwiseOp::kSigmoidMul>(params, stream);
+      return launch_typed<ElementwiseOp::kSigmoidMul>(params, queue);
   }
 }
 

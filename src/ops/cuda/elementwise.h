@@ -5,6 +5,7 @@
 
 #include <cstdint>
 
+#include "ops/cuda/queue.h"
 #include "ops/cuda/views.h"
 
 namespace mm::cuda {
@@ -26,8 +27,8 @@ struct ElementwiseParams {
   int64_t count = 0;  ///< elements, > 0
 };
 
-/// Computes `op` for every element, queued on `stream`. Throws kDevice.
-void launch_elementwise(ElementwiseOp op, const ElementwiseParams& params, cudaStream_t stream);
+/// Computes `op` for every element, queued on `queue`. Throws kDevice.
+void launch_elementwise(ElementwiseOp op, const ElementwiseParams& params, Queue queue);
 
 /// Arguments of launch_round_rows. All pointers are device memory.
 struct RoundRowsParams {
@@ -38,7 +39,7 @@ struct RoundRowsParams {
   int size = 0;  ///< a multiple of 4
 };
 
-/// Rounds strided f32 rows to contiguous bf16 ones, queued on `stream`. Throws kDevice.
+/// Rounds strided f32 rows to contiguous bf16 ones, queued on `queue`. Throws kDevice.
 void launch_round_rows(const RoundRowsParams& params, cudaStream_t stream);
 
 }  // namespace mm::cuda

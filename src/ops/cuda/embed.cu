@@ -1,6 +1,6 @@
 // One block a token, its threads along the row. No shared memory. Limited by memory, and tiny.
-#include "ops/cuda/check.h"
 #include "ops/cuda/embed.h"
+#include "ops/cuda/prim/dependent_launch.cuh"
 #include "ops/cuda/prim/weight.cuh"
 
 namespace mm::cuda {
@@ -8,6 +8,8 @@ namespace {
 
 template <WeightKind Kind>
 __global__ void embed_kernel(EmbedParams p) {
+  let_next_start();
+  wait_for_previous();
   const int64_t id = p.ids[blockIdx.x];
   const bool known = 0 <= id && id < p.shape.rows;
   float* out = p.out + static_cast<int64_t>(blockIdx.x) * p.shape.cols;
@@ -17,11 +19,12 @@ __global__ void embed_kernel(EmbedParams p) {
 
 }  // namespace
 
-void launch_embed(const EmbedParams& params, cudaStream_t stream) {
+void launch_embed(const EmbedParams& params, Queue queue) {
   visit_kind(params.shape.kind, [&](auto kind) {
-    embed_kernel<kind.value><<<static_cast<unsigned>(params.tokens), 256, 0, stream>>>(params);
+    // In order: it begins a step, and before that stand copies on another stream.
+    launch_kernel(embed_kernel<kind.value>, {static_cast<unsigned>(params.tokens), 256},
+                  queue.in_order(), params);
   });
-  MM_CUDA(cudaGetLastError());
 }
 
 }  // namespace mm::cuda

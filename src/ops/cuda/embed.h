@@ -1,8 +1,7 @@
 /// Rows of the embedding on a CUDA device.
 #pragma once
 
-#include <cuda_runtime_api.h>
-
+#include "ops/cuda/queue.h"
 #include "ops/cuda/weight_ref.h"
 
 namespace mm::cuda {
@@ -16,8 +15,8 @@ struct EmbedParams {
   int64_t tokens = 0;    ///< > 0
 };
 
-/// out[t] = table[ids[t]], queued on `stream`; an id outside the table gives a row of zeros.
+/// out[t] = table[ids[t]], queued on `queue`; an id outside the table gives a row of zeros.
 /// Throws kDevice.
-void launch_embed(const EmbedParams& params, cudaStream_t stream);
+void launch_embed(const EmbedParams& params, Queue queue);
 
 }  // namespace mm::cuda

@@ -5,8 +5,8 @@
 // is the sum of two tf32 numbers, high and low, and the products high·high, high·low and low·high
 // are kept: what is left out is 2⁻²² of a product. The weights come from L2.
 // Shared memory: 8 × 32 × 33 floats. Expected limit: memory, the rows read once.
-#include "ops/cuda/check.h"
 #include "ops/cuda/few_outputs_linear.h"
+#include "ops/cuda/prim/dependent_launch.cuh"
 #include "ops/cuda/prim/float.cuh"
 
 namespace mm::cuda {
@@ -78,6 +78,8 @@ struct OutputOperand {
 __global__ void __launch_bounds__(32 * kWarps)
     few_outputs_kernel(const LinearParams p, const float* weight) {
   __shared__ Shared s;
+  let_next_start();
+  wait_for_previous();
   const int warp = static_cast<int>(threadIdx.x / 32);
   const int g = static_cast<int>(threadIdx.x % 32 / 4);
   const int t = static_cast<int>(threadIdx.x % 4);
@@ -133,13 +135,11 @@ __global__ void __launch_bounds__(32 * kWarps)
 
 }  // namespace
 
-void launch_few_outputs_linear(const LinearParams& params, const WeightRef& weight,
-                               cudaStream_t stream) {
+void launch_few_outputs_linear(const LinearParams& params, const WeightRef& weight, Queue queue) {
   const dim3 grid(static_cast<unsigned>((params.rows + kRows - 1) / kRows),
                   static_cast<unsigned>((params.shape.rows + kOutputs - 1) / kOutputs));
-  few_outputs_kernel<<<grid, 32 * kWarps, 0, stream>>>(params,
-                                                       static_cast<const float*>(weight.data));
-  MM_CUDA(cudaGetLastError());
+  launch_kernel(few_outputs_kernel, {grid, 32 * kWarps}, queue, params,
+                static_cast<const float*>(weight.data));
 }
 
 }  // namespace mm::cuda

@@ -1,9 +1,8 @@
 /// Products of many f32 rows with a matrix of few outputs, such as a router's.
 #pragma once
 
-#include <cuda_runtime_api.h>
-
 #include "ops/cuda/linear.h"
+#include "ops/cuda/queue.h"
 
 namespace mm::cuda {
 
@@ -12,8 +11,7 @@ namespace mm::cuda {
 bool fits_few_outputs_linear(const LinearParams& params, const WeightRef& weight);
 
 /// out = x Wᵀ by tf32 products of operands in two parts, as good as products in f32, with sums in
-/// f32, queued on `stream`. Throws kDevice.
-void launch_few_outputs_linear(const LinearParams& params, const WeightRef& weight,
-                               cudaStream_t stream);
+/// f32, queued on `queue`. Throws kDevice.
+void launch_few_outputs_linear(const LinearParams& params, const WeightRef& weight, Queue queue);
 
 }  // namespace mm::cuda

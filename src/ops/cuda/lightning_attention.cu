@@ -2,8 +2,8 @@
 // the tail (a thread a key), the state and the values (a thread a channel of v), and the fold when
 // a block fills. Shared memory: q and the scores. Limited by latency: the path of f32 compute and
 // of head sizes without a kernel of their own.
-#include "ops/cuda/check.h"
 #include "ops/cuda/lightning_attention.h"
+#include "ops/cuda/prim/dependent_launch.cuh"
 #include "ops/cuda/prim/float.cuh"
 #include "ops/cuda/prim/lightning_rows.cuh"
 
@@ -65,6 +65,8 @@ __device__ float load_head(const HeadRows& rows, int64_t row, int head, int c) {
 template <typename In, typename Tail, typename Out>
 __global__ void lightning_plain_kernel(LightningParams p, LightningRows which) {
   extern __shared__ float shared[];
+  let_next_start();
+  wait_for_previous();
   float* q = shared;
   float* scores = q + p.size;
   float* row_out = scores + kBlock;
@@ -97,20 +99,18 @@ __global__ void lightning_plain_kernel(LightningParams p, LightningRows which) {
 
 }  // namespace
 
-void launch_lightning_plain(const LightningParams& params, LightningRows which,
-                            cudaStream_t stream) {
+void launch_lightning_plain(const LightningParams& params, LightningRows which, Queue queue) {
   const dim3 grid(static_cast<unsigned>(params.heads),
                   static_cast<unsigned>(params.rows.sequences));
   const size_t shared = sizeof(float) * (2 * static_cast<size_t>(params.size) + kBlock);
   visit_float(params.q.dtype, [&](auto in) {
     visit_float(params.tail_type, [&](auto tail) {
       visit_float(params.out_type, [&](auto out) {
-        lightning_plain_kernel<decltype(in), decltype(tail), decltype(out)>
-            <<<grid, 128, shared, stream>>>(params, which);
+        launch_kernel(lightning_plain_kernel<decltype(in), decltype(tail), decltype(out)>,
+                      {grid, 128, shared}, queue, params, which);
       });
     });
   });
-  MM_CUDA(cudaGetLastError());
 }
 
 }  // namespace mm::cuda

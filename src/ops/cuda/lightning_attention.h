@@ -2,8 +2,7 @@
 /// 64 absolute positions, with a state at the last block boundary and a tail of rows since then.
 #pragma once
 
-#include <cuda_runtime_api.h>
-
+#include "ops/cuda/queue.h"
 #include "ops/cuda/views.h"
 
 namespace mm::cuda {
@@ -31,9 +30,8 @@ enum class LightningRows {
   kToBoundary,  ///< those before the first block boundary: none if the step starts at one
 };
 
-/// Any head size up to 256, any types, sums in f32, row after row; queued on `stream`. Throws
+/// Any head size up to 256, any types, sums in f32, row after row; queued on `queue`. Throws
 /// kDevice.
-void launch_lightning_plain(const LightningParams& params, LightningRows which,
-                            cudaStream_t stream);
+void launch_lightning_plain(const LightningParams& params, LightningRows which, Queue queue);
 
 }  // namespace mm::cuda

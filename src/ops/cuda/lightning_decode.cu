@@ -7,8 +7,8 @@
 //   4. out = λ^i S q + Σ_j λ^(i-j) s_j v_j; append; fold when the block is full
 // Shared memory: scores and partial outputs, 2.3 KiB. Expected limit: memory, 64 KiB of state and
 // half a tail on average (16 KiB) per head and sequence; latency for a single sequence.
-#include "ops/cuda/check.h"
 #include "ops/cuda/lightning_decode.h"
+#include "ops/cuda/prim/dependent_launch.cuh"
 #include "ops/cuda/prim/float.cuh"
 #include "ops/cuda/prim/lightning_rows.cuh"
 #include "ops/cuda/prim/reduce.cuh"
@@ -243,6 +243,8 @@ __device__ void decode_row(Shared& s, const LightningParams& p, int64_t step_row
 template <typename In, typename Tail, typename Out>
 __global__ void __launch_bounds__(kThreads, 2) lightning_decode_kernel(LightningParams p) {
   __shared__ Shared s;
+  let_next_start();
+  wait_for_previous();
   const LightningSpan span = lightning_span(p, static_cast<int>(blockIdx.z));
   const int64_t place = span.slot * p.heads + blockIdx.y;
   const int mine = static_cast<int>(blockIdx.x);
@@ -259,18 +261,17 @@ __global__ void __launch_bounds__(kThreads, 2) lightning_decode_kernel(Lightning
 
 }  // namespace
 
-void launch_lightning_decode(const LightningParams& params, cudaStream_t stream) {
+void launch_lightning_decode(const LightningParams& params, Queue queue) {
   const dim3 grid(kSlices, static_cast<unsigned>(params.heads),
                   static_cast<unsigned>(params.rows.sequences));
   visit_float(params.q.dtype, [&](auto in) {
     visit_float(params.tail_type, [&](auto tail) {
       visit_float(params.out_type, [&](auto out) {
-        lightning_decode_kernel<decltype(in), decltype(tail), decltype(out)>
-            <<<grid, kThreads, 0, stream>>>(params);
+        launch_kernel(lightning_decode_kernel<decltype(in), decltype(tail), decltype(out)>,
+                      {grid, kThreads}, queue, params);
       });
     });
   });
-  MM_CUDA(cudaGetLastError());
 }
 
 }  // namespace mm::cuda

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "ops/cuda/lightning_attention.h"
+#include "ops/cuda/queue.h"
 
 namespace mm::cuda {
 
@@ -12,6 +13,6 @@ bool fits_lightning_decode(const LightningParams& params);
 
 /// Meant for one row a sequence and right for any number. Reads state and tail once, appends the
 /// row to the tail and folds the tail into the state when the block fills. Throws kDevice.
-void launch_lightning_decode(const LightningParams& params, cudaStream_t stream);
+void launch_lightning_decode(const LightningParams& params, Queue queue);
 
 }  // namespace mm::cuda

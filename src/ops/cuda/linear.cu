@@ -1,8 +1,8 @@
 // The plain product: a block makes 64 × 64 outputs of one expert, 256 threads 4 × 4 each, K in
 // steps of 16 through shared memory (2 × 4.25 KiB), weights decoded on the way in. Limited by the
 // f32 units: the path of f32 compute and of formats without a kernel of their own.
-#include "ops/cuda/check.h"
 #include "ops/cuda/linear.h"
+#include "ops/cuda/prim/dependent_launch.cuh"
 #include "ops/cuda/prim/expert_tiles.cuh"
 #include "ops/cuda/prim/weight.cuh"
 
@@ -41,6 +41,8 @@ template <WeightKind Kind, typename X, typename Out>
 __global__ void __launch_bounds__(kThreads)
     linear_kernel(LinearParams p, const __grid_constant__ ExpertWeights weights) {
   __shared__ Panels panels;
+  let_next_start();
+  wait_for_previous();
   const ExpertTile tile = find_expert_tile(p.offsets, p.experts, p.rows, kTile, blockIdx.y);
   if (tile.expert < 0)
     return;
@@ -73,19 +75,18 @@ __global__ void __launch_bounds__(kThreads)
 
 }  // namespace
 
-void launch_linear(const LinearParams& params, const ExpertWeights& weights, cudaStream_t stream) {
+void launch_linear(const LinearParams& params, const ExpertWeights& weights, Queue queue) {
   const int64_t columns = (params.shape.rows + kTile - 1) / kTile;
   const dim3 grid(static_cast<unsigned>(columns),
                   static_cast<unsigned>(most_expert_tiles(params.rows, params.experts, kTile)));
   visit_kind(params.shape.kind, [&](auto kind) {
     visit_float(params.x_type, [&](auto x) {
       visit_float(params.out_type, [&](auto out) {
-        linear_kernel<kind.value, decltype(x), decltype(out)>
-            <<<grid, kThreads, 0, stream>>>(params, weights);
+        launch_kernel(linear_kernel<kind.value, decltype(x), decltype(out)>, {grid, kThreads},
+                      queue, params, weights);
       });
     });
   });
-  MM_CUDA(cudaGetLastError());
 }
 
 }  // namespace mm::cuda

@@ -1,8 +1,7 @@
 /// Products with stored weights on a CUDA device, in f32: any type, any size.
 #pragma once
 
-#include <cuda_runtime_api.h>
-
+#include "ops/cuda/queue.h"
 #include "ops/cuda/weight_ref.h"
 #include "tensor/dtype.h"
 
@@ -31,7 +30,7 @@ struct LinearParams {
 };
 
 /// out = x Wᵀ with sums in f32, rows [offsets[e], offsets[e + 1]) with the matrix of expert e,
-/// queued on `stream`. Throws kDevice.
-void launch_linear(const LinearParams& params, const ExpertWeights& weights, cudaStream_t stream);
+/// queued on `queue`. Throws kDevice.
+void launch_linear(const LinearParams& params, const ExpertWeights& weights, Queue queue);
 
 }  // namespace mm::cuda

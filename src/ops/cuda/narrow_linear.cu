@@ -5,11 +5,12 @@
 // that have rows. Shared memory: 4 × 4 × 8 floats. Expected limit: memory, the weights read once.
 #include <algorithm>
 
-#include "ops/cuda/check.h"
 #include "ops/cuda/narrow_linear.h"
+#include "ops/cuda/prim/dependent_launch.cuh"
 #include "ops/cuda/prim/expert_rows.cuh"
 #include "ops/cuda/prim/float.cuh"
 #include "ops/cuda/prim/mma.cuh"
+#include "ops/cuda/prim/prefetch.cuh"
 #include "ops/cuda/prim/reduce.cuh"
 #include "ops/cuda/prim/weight.cuh"
 
@@ -171,10 +172,23 @@ __device__ void multiply(Shared& s, const LinearParams& p, const WeightRef& w, i
   __syncthreads();
 }
 
+// Lines of the block's rows of W, all of which it reads in its first pass over the depth.
+template <WeightKind Kind>
+__device__ void prefetch_weights(const LinearParams& p, const WeightRef& weight) {
+  const int64_t output = static_cast<int64_t>(blockIdx.x) * kOutputs;
+  const int64_t bytes = p.shape.cols / Words<Kind>::kEach * 16;
+  prefetch_rows<kOutputs, 32 * kWarps>(static_cast<const char*>(weight.data) + output * bytes,
+                                       p.shape.rows - output, bytes);
+}
+
 template <WeightKind Kind, typename X, typename Out>
 __global__ void __launch_bounds__(32 * kWarps)
     narrow_linear_kernel(const LinearParams p, const __grid_constant__ ExpertWeights weights) {
   __shared__ Shared s;
+  let_next_start();
+  if (p.offsets == nullptr)
+    prefetch_weights<Kind>(p, weights.at[0]);
+  wait_for_previous();
   const ExpertRows group =
       find_expert_rows(p.offsets, p.experts, p.rows, static_cast<int>(blockIdx.y));
   if (group.expert < 0)
@@ -192,19 +206,17 @@ __global__ void __launch_bounds__(32 * kWarps)
 
 }  // namespace
 
-void launch_narrow_linear(const LinearParams& params, const ExpertWeights& weights,
-                          cudaStream_t stream) {
+void launch_narrow_linear(const LinearParams& params, const ExpertWeights& weights, Queue queue) {
   const dim3 grid(static_cast<unsigned>((params.shape.rows + kOutputs - 1) / kOutputs),
                   static_cast<unsigned>(std::min<int64_t>(params.experts, params.rows)));
   visit_kind(params.shape.kind, [&](auto kind) {
     visit_float(params.x_type, [&](auto x) {
       visit_float(params.out_type, [&](auto out) {
-        narrow_linear_kernel<kind.value, decltype(x), decltype(out)>
-            <<<grid, 32 * kWarps, 0, stream>>>(params, weights);
+        launch_kernel(narrow_linear_kernel<kind.value, decltype(x), decltype(out)>,
+                      {grid, 32 * kWarps}, queue, params, weights);
       });
     });
   });
-  MM_CUDA(cudaGetLastError());
 }
 
 }  // namespace mm::cuda

@@ -2,9 +2,8 @@
 /// once for eight rows. For what skinny_linear.h cannot take: f32 rows, other weights than bf16.
 #pragma once
 
-#include <cuda_runtime_api.h>
-
 #include "ops/cuda/linear.h"
+#include "ops/cuda/queue.h"
 
 namespace mm::cuda {
 
@@ -17,7 +16,6 @@ bool prefers_narrow_linear(const LinearParams& params);
 
 /// The same as launch_linear. An output is one sum in an order that does not depend on the other
 /// rows. Throws kDevice.
-void launch_narrow_linear(const LinearParams& params, const ExpertWeights& weights,
-                          cudaStream_t stream);
+void launch_narrow_linear(const LinearParams& params, const ExpertWeights& weights, Queue queue);
 
 }  // namespace mm::cuda

@@ -120,13 +120,13 @@ const GemmWeights* Products::gemm_weights(const ExpertWeights& weights, const Ex
   return static_cast<const GemmWeights*>(at->second.data());
 }
 
-LinearParams Products::round_fp8(const LinearParams& p, cudaStream_t stream) {
+LinearParams Products::round_fp8(const LinearParams& p, Queue queue) {
   const int64_t code_bytes = round_up(p.rows * p.shape.cols);
   auto* codes = static_cast<char*>(
       workspace_.reserve(code_bytes + round_up(p.rows * static_cast<int64_t>(sizeof(float)))));
   auto* scales = reinterpret_cast<float*>(codes + code_bytes);
   if (!rows_are_shared_ || rounded_rows_ != p.x)
-    launch_round_fp8({p.x, codes, scales, p.rows, p.shape.cols}, stream);
+    launch_round_fp8({p.x, codes, scales, p.rows, p.shape.cols}, queue);
   rounded_rows_ = p.x;
   LinearParams rounded = p;
   rounded.x = codes;
@@ -136,7 +136,7 @@ LinearParams Products::round_fp8(const LinearParams& p, cudaStream_t stream) {
 }
 
 void Products::run_grouped_gemm(const LinearParams& p, const ExpertWeights& weights,
-                                const ExpertWeights* up, cudaStream_t stream) {
+                                const ExpertWeights* up, Queue queue) {
   const GroupedGemmParams params = {.offsets = p.offsets,
                                     .weights = gemm_weights(weights, up, p),
                                     .x_scales = p.x_scales,
@@ -151,14 +151,14 @@ void Products::run_grouped_gemm(const LinearParams& p, const ExpertWeights& weig
                                     .k = static_cast<int>(p.shape.cols)};
   const RowMaps x = make_row_maps(p.x, p.x_type, p.rows, p.shape.cols);
   if (p.x_type == DType::kF8E4M3) {
-    launch_grouped_gemm_fp8(params, x, options_.multiprocessors, stream);
+    launch_grouped_gemm_fp8(params, x, options_.multiprocessors, queue);
   } else {
-    launch_grouped_gemm(params, x, options_.multiprocessors, stream);
+    launch_grouped_gemm(params, x, options_.multiprocessors, queue);
   }
 }
 
 void Products::run_decoded(const LinearParams& p, const ExpertWeights& weights,
-                           const ExpertWeights* up, cudaStream_t stream) {
+                           const ExpertWeights* up, Queue queue) {
   const int64_t bytes = round_up(p.shape.rows * p.shape.cols * 2);
   const int matrices = up == nullptr ? 1 : 2;
   const auto together =
@@ -175,11 +175,11 @@ void Products::run_decoded(const LinearParams& p, const ExpertWeights& weights,
     for (int m = 0; m < matrices; ++m) {
       for (int e = 0; e < part.experts; ++e, to += bytes) {
         const WeightRef& from = (m == 0 ? weights : *up).at[first + e];
-        launch_decode_weights({from, p.shape, to}, stream);
+        launch_decode_weights({from, p.shape, to}, queue);
         decoded[m].at[e] = {to, p.shape.kind == WeightKind::kInt8 ? from.scales : nullptr};
       }
     }
-    run_grouped_gemm(part, decoded[0], up == nullptr ? nullptr : &decoded[1], stream);
+    run_grouped_gemm(part, decoded[0], up == nullptr ? nullptr : &decoded[1], queue);
   }
 }
 
@@ -199,54 +199,53 @@ Products::Kernel Products::choose(const LinearParams& p, const ExpertWeights& we
   return fits_few_outputs_linear(p, weights.at[0]) ? Kernel::kFewOutputs : Kernel::kPlain;
 }
 
-void Products::run(LinearParams p, const ExpertWeights& weights, cudaStream_t stream) {
+void Products::run(LinearParams p, const ExpertWeights& weights, Queue queue) {
   if (!options_.plain && fits_fp8(p, weights))
-    p = round_fp8(p, stream);
+    p = round_fp8(p, queue);
   switch (choose(p, weights)) {
     case Kernel::kBlas:
       if (blas_->multiply(
               {p.x, weights.at[0].data, p.out, p.out_type, p.rows, p.shape.rows, p.shape.cols},
-              stream))
+              queue))
         break;
       [[fallthrough]];
     case Kernel::kLarge:
-      return run_grouped_gemm(p, weights, nullptr, stream);
+      return run_grouped_gemm(p, weights, nullptr, queue);
     case Kernel::kDecoded:
-      return run_decoded(p, weights, nullptr, stream);
+      return run_decoded(p, weights, nullptr, queue);
     case Kernel::kSkinny:
-      launch_skinny_linear(p, weights, stream);
+      launch_skinny_linear(p, weights, queue);
       break;
     case Kernel::kNarrow:
-      launch_narrow_linear(p, weights, stream);
+      launch_narrow_linear(p, weights, queue);
       break;
     case Kernel::kFewOutputs:
-      launch_few_outputs_linear(p, weights.at[0], stream);
+      launch_few_outputs_linear(p, weights.at[0], queue);
       break;
     case Kernel::kPlain:
-      launch_linear(p, weights, stream);
+      launch_linear(p, weights, queue);
       break;
   }
   if (p.silu)
     launch_elementwise(ElementwiseOp::kSilu,
                        {p.out, nullptr, p.out, p.out_type, p.out_type, p.rows * p.shape.rows},
-                       stream);
+                       queue);
 }
 
-void Products::linear(const TensorView& x, const Projection& projection, cudaStream_t stream) {
+void Products::linear(const TensorView& x, const Projection& projection, Queue queue) {
   LinearParams params = params_of(x, projection.w, projection.out);
   params.silu = projection.silu;
   ExpertWeights weights;
   weights.at[0] = ref_of(projection.w);
-  run(params, weights, stream);
+  run(params, weights, queue);
 }
 
 void Products::grouped_linear(const TensorView& x, const TensorView& offsets,
-                              std::span<const Weight> weights, const TensorView& out,
-                              cudaStream_t stream) {
-  run(grouped_params(x, offsets, weights, out), refs_of(weights), stream);
+                              std::span<const Weight> weights, const TensorView& out, Queue queue) {
+  run(grouped_params(x, offsets, weights, out), refs_of(weights), queue);
 }
 
-bool Products::grouped_gated(const GatedArgs& args, cudaStream_t stream) {
+bool Products::grouped_gated(const GatedArgs& args, Queue queue) {
   LinearParams p = grouped_params(args.x, args.offsets, args.gate, args.out);
   const ExpertWeights gate = refs_of(args.gate);
   const ExpertWeights up = refs_of(args.up);
@@ -254,15 +253,15 @@ bool Products::grouped_gated(const GatedArgs& args, cudaStream_t stream) {
       p.shape.rows % (2 * kGatedRows) != 0)
     return false;
   if (!takes_few_rows(prefers_narrow_linear(p)) && fits_decoding(p, gate)) {
-    run_decoded(p, gate, &up, stream);
+    run_decoded(p, gate, &up, queue);
     return true;
   }
   const bool fp8 = fits_fp8(p, gate);
   if (takes_few_rows(prefers_skinny_linear(p)) || !(fp8 || fits_grouped_gemm(p, gate)))
     return false;
   if (fp8)
-    p = round_fp8(p, stream);
-  run_grouped_gemm(p, gate, &up, stream);
+    p = round_fp8(p, queue);
+  run_grouped_gemm(p, gate, &up, queue);
   return true;
 }
 

@@ -1,8 +1,6 @@
 /// Chooses and queues the kernel of a product with stored weights.
 #pragma once
 
-#include <cuda_runtime_api.h>
-
 #include <map>
 #include <memory>
 #include <optional>
@@ -13,6 +11,7 @@
 #include "ops/cuda/blas_lt.h"
 #include "ops/cuda/grouped_gemm_sm90.h"
 #include "ops/cuda/linear.h"
+#include "ops/cuda/queue.h"
 #include "ops/cuda/workspace.h"
 #include "ops/step_kind.h"
 #include "tensor/buffer.h"
@@ -52,11 +51,11 @@ class Products {
   /// From now on kernels are chosen by `kind`, not by the number of rows: those for few rows, whose
   /// outputs do not depend on other rows, in every decoding step, the others in every prefill.
   void choose_by(StepKind kind) { step_ = kind; }
-  void linear(const TensorView& x, const Projection& projection, cudaStream_t stream);
+  void linear(const TensorView& x, const Projection& projection, Queue queue);
   void grouped_linear(const TensorView& x, const TensorView& offsets,
-                      std::span<const Weight> weights, const TensorView& out, cudaStream_t stream);
+                      std::span<const Weight> weights, const TensorView& out, Queue queue);
   /// Backend::grouped_gated without its workspaces; false if this has no kernel of one pass.
-  bool grouped_gated(const GatedArgs& args, cudaStream_t stream);
+  bool grouped_gated(const GatedArgs& args, Queue queue);
 
  private:
   /// Whether to take the kernel for few rows, which `prefers` says is the faster one.
@@ -66,18 +65,18 @@ class Products {
   const GemmWeights* gemm_weights(const ExpertWeights& weights, const ExpertWeights* second,
                                   const LinearParams& params);
   /// The call with its rows rounded to e4m3, or with those of the call before if they are shared.
-  LinearParams round_fp8(const LinearParams& params, cudaStream_t stream);
+  LinearParams round_fp8(const LinearParams& params, Queue queue);
   enum class Kernel { kSkinny, kBlas, kLarge, kNarrow, kDecoded, kFewOutputs, kPlain };
   /// The best that can make the product of rows as they are multiplied.
   Kernel choose(const LinearParams& params, const ExpertWeights& weights) const;
-  void run(LinearParams params, const ExpertWeights& weights, cudaStream_t stream);
+  void run(LinearParams params, const ExpertWeights& weights, Queue queue);
   /// With `up`, `weights` are those of the gate.
   void run_grouped_gemm(const LinearParams& params, const ExpertWeights& weights,
-                        const ExpertWeights* up, cudaStream_t stream);
+                        const ExpertWeights* up, Queue queue);
 
   /// The same for integer weights, decoded to bf16 a few experts at a time.
   void run_decoded(const LinearParams& params, const ExpertWeights& weights,
-                   const ExpertWeights* up, cudaStream_t stream);
+                   const ExpertWeights* up, Queue queue);
 
   ProductOptions options_;
   Workspace& workspace_;

@@ -1,8 +1,9 @@
 // One block a row: a pass for the sum of squares, a pass for the products; the second reads the row
 // from the caches. 128 bytes of shared memory. Limited by memory: 4 bytes in, 2 or 4 out, and those
 // of a gate.
-#include "ops/cuda/check.h"
+#include "ops/cuda/prim/dependent_launch.cuh"
 #include "ops/cuda/prim/float.cuh"
+#include "ops/cuda/prim/prefetch.cuh"
 #include "ops/cuda/prim/reduce.cuh"
 #include "ops/cuda/rms_norm.h"
 
@@ -22,6 +23,9 @@ __device__ float apply_gate(float gate, float normed) {
 template <typename In, typename Out, typename Gate, int Count>
 __global__ void __launch_bounds__(kThreads) rms_norm_kernel(RmsNormParams p, const void* gates) {
   __shared__ float scratch[32];
+  let_next_start();
+  prefetch_rows<1, kThreads>(p.weight, 1, p.width * static_cast<int64_t>(sizeof(float)));
+  wait_for_previous();
   constexpr bool kGated = !std::is_same_v<Gate, Open>;
   const int64_t packs = p.width / Count;
   const auto* x = static_cast<const Pack<In, Count>*>(p.x) + blockIdx.x * packs;
@@ -57,7 +61,7 @@ __global__ void __launch_bounds__(kThreads) rms_norm_kernel(RmsNormParams p, con
 }
 
 template <typename In, typename Gate>
-void launch(const RmsNormParams& params, const void* gate, cudaStream_t stream) {
+void launch(const RmsNormParams& params, const void* gate, Queue queue) {
   const auto rows = static_cast<unsigned>(params.rows);
   const auto bits = reinterpret_cast<uintptr_t>(params.x) |
                     reinterpret_cast<uintptr_t>(params.out) | reinterpret_cast<uintptr_t>(gate) |
@@ -65,24 +69,23 @@ void launch(const RmsNormParams& params, const void* gate, cudaStream_t stream) 
   visit_float(params.out_type, [&](auto out) {
     using Out = decltype(out);
     if (params.width % 4 == 0 && bits % 16 == 0) {
-      rms_norm_kernel<In, Out, Gate, 4><<<rows, kThreads, 0, stream>>>(params, gate);
+      launch_kernel(rms_norm_kernel<In, Out, Gate, 4>, {rows, kThreads}, queue, params, gate);
     } else {
-      rms_norm_kernel<In, Out, Gate, 1><<<rows, kThreads, 0, stream>>>(params, gate);
+      launch_kernel(rms_norm_kernel<In, Out, Gate, 1>, {rows, kThreads}, queue, params, gate);
     }
   });
-  MM_CUDA(cudaGetLastError());
 }
 
 }  // namespace
 
-void launch_rms_norm(const RmsNormParams& params, cudaStream_t stream) {
-  launch<float, Open>(params, nullptr, stream);
+void launch_rms_norm(const RmsNormParams& params, Queue queue) {
+  launch<float, Open>(params, nullptr, queue);
 }
 
-void launch_gated_norm(const GatedNormParams& params, cudaStream_t stream) {
+void launch_gated_norm(const GatedNormParams& params, Queue queue) {
   visit_float(params.x_type, [&](auto x) {
     visit_float(params.gate_type, [&](auto gate) {
-      launch<decltype(x), decltype(gate)>(params.norm, params.gate, stream);
+      launch<decltype(x), decltype(gate)>(params.norm, params.gate, queue);
     });
   });
 }

@@ -1,10 +1,9 @@
 /// Root mean square norm of rows on a CUDA device.
 #pragma once
 
-#include <cuda_runtime_api.h>
-
 #include <cstdint>
 
+#include "ops/cuda/queue.h"
 #include "tensor/dtype.h"
 
 namespace mm::cuda {
@@ -20,8 +19,8 @@ struct RmsNormParams {
   float eps = 0;
 };
 
-/// out = weight · x / sqrt(mean(x²) + eps) per row, queued on `stream`. Throws kDevice.
-void launch_rms_norm(const RmsNormParams& params, cudaStream_t stream);
+/// out = weight · x / sqrt(mean(x²) + eps) per row, queued on `queue`. Throws kDevice.
+void launch_rms_norm(const RmsNormParams& params, Queue queue);
 
 /// Arguments of launch_gated_norm.
 struct GatedNormParams {
@@ -31,7 +30,7 @@ struct GatedNormParams {
   DType gate_type = DType::kF32;
 };
 
-/// out = sigmoid(gate) · the norm of x, queued on `stream`. Throws kDevice.
-void launch_gated_norm(const GatedNormParams& params, cudaStream_t stream);
+/// out = sigmoid(gate) · the norm of x, queued on `queue`. Throws kDevice.
+void launch_gated_norm(const GatedNormParams& params, Queue queue);
 
 }  // namespace mm::cuda

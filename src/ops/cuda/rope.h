@@ -1,10 +1,9 @@
 /// Rotary positions on a CUDA device.
 #pragma once
 
-#include <cuda_runtime_api.h>
-
 #include <cstdint>
 
+#include "ops/cuda/queue.h"
 #include "tensor/dtype.h"
 
 namespace mm::cuda {
@@ -24,6 +23,6 @@ struct RopeParams {
 
 /// Rotates channels i and i + rotary/2 of every head by position · theta^(-2i/rotary), queued on
 /// `stream`. Throws kDevice.
-void launch_rope(const RopeParams& params, cudaStream_t stream);
+void launch_rope(const RopeParams& params, Queue queue);
 
 }  // namespace mm::cuda

@@ -1,6 +1,6 @@
 // Work split: a block of 256 threads a row, which it reads twice: the second time from cache.
 // Shared memory: a word a warp. Expected limit: memory, 3 bytes an element.
-#include "ops/cuda/check.h"
+#include "ops/cuda/prim/dependent_launch.cuh"
 #include "ops/cuda/prim/float.cuh"
 #include "ops/cuda/prim/reduce.cuh"
 #include "ops/cuda/round_fp8.h"
@@ -27,6 +27,8 @@ __device__ float block_max(float x) {
 }
 
 __global__ void __launch_bounds__(kThreads) round_fp8_kernel(const RoundFp8Params p) {
+  let_next_start();
+  wait_for_previous();
   const int64_t row = blockIdx.x;
   const Eight* x = reinterpret_cast<const Eight*>(static_cast<const bf16*>(p.x) + row * p.cols);
   const int64_t groups = p.cols / kLoad;
@@ -58,9 +60,8 @@ __global__ void __launch_bounds__(kThreads) round_fp8_kernel(const RoundFp8Param
 
 }  // namespace
 
-void launch_round_fp8(const RoundFp8Params& params, cudaStream_t stream) {
-  round_fp8_kernel<<<static_cast<unsigned>(params.rows), kThreads, 0, stream>>>(params);
-  MM_CUDA(cudaGetLastError());
+void launch_round_fp8(const RoundFp8Params& params, Queue queue) {
+  launch_kernel(round_fp8_kernel, {static_cast<unsigned>(params.rows), kThreads}, queue, params);
 }
 
 }  // namespace mm::cuda

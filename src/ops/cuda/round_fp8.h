@@ -2,9 +2,9 @@
 /// weights.
 #pragma once
 
-#include <cuda_runtime_api.h>
-
 #include <cstdint>
+
+#include "ops/cuda/queue.h"
 
 namespace mm::cuda {
 
@@ -19,6 +19,6 @@ struct RoundFp8Params {
 
 /// scale = max|x| / 448 of a row, 448 being the largest e4m3, code = x / scale to nearest, ties to
 /// even; a row of zeros has scale 0. What becomes of a row depends on it alone. Throws kDevice.
-void launch_round_fp8(const RoundFp8Params& params, cudaStream_t stream);
+void launch_round_fp8(const RoundFp8Params& params, Queue queue);
 
 }  // namespace mm::cuda

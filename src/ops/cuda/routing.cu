@@ -3,7 +3,7 @@
 // rows begin) and ranks its own in order, 1024 choices at a time. The E-fold reading stays in L2:
 // 64 KiB of ids for 8,192 tokens.
 // gather, combine: one block a row. Limited by memory.
-#include "ops/cuda/check.h"
+#include "ops/cuda/prim/dependent_launch.cuh"
 #include "ops/cuda/prim/float.cuh"
 #include "ops/cuda/prim/reduce.cuh"
 #include "ops/cuda/routing.h"
@@ -41,6 +41,8 @@ __device__ Choice best_after(const RouteParams& p, const float* logits, const Ch
 }
 
 __global__ void route_topk_kernel(RouteParams p) {
+  let_next_start();
+  wait_for_previous();
   const int64_t token = static_cast<int64_t>(blockIdx.x) * kTokensPerBlock + threadIdx.x / 32;
   if (token >= p.tokens)
     return;
@@ -53,6 +55,8 @@ __global__ void route_topk_kernel(RouteParams p) {
 }
 
 __global__ void route_weights_kernel(RouteParams p) {
+  let_next_start();
+  wait_for_previous();
   const int64_t token = static_cast<int64_t>(blockIdx.x) * blockDim.x + threadIdx.x;
   if (token >= p.tokens)
     return;
@@ -92,6 +96,8 @@ __device__ Ranks block_ranks(bool flag, int* scratch) {
 
 __global__ void __launch_bounds__(kGroupThreads) group_kernel(GroupParams p) {
   __shared__ int scratch[kGroupThreads / 32];
+  let_next_start();
+  wait_for_previous();
   const int expert = static_cast<int>(blockIdx.x);
   int lower = 0;
   for (int64_t i = threadIdx.x; i < p.count; i += kGroupThreads) lower += p.ids[i] < expert;
@@ -116,6 +122,8 @@ __global__ void __launch_bounds__(kGroupThreads) group_kernel(GroupParams p) {
 
 template <typename Word>
 __global__ void gather_kernel(GatherParams p) {
+  let_next_start();
+  wait_for_previous();
   const int64_t row = p.index[blockIdx.x];
   const int64_t words = p.row_bytes / static_cast<int64_t>(sizeof(Word));
   const Word* x = static_cast<const Word*>(p.x) + row * words;
@@ -125,6 +133,8 @@ __global__ void gather_kernel(GatherParams p) {
 }
 
 __global__ void combine_kernel(CombineParams p) {
+  let_next_start();
+  wait_for_previous();
   const int64_t token = blockIdx.x;
   for (int64_t d = threadIdx.x; d < p.width; d += blockDim.x) {
     float sum = 0;
@@ -143,36 +153,32 @@ unsigned blocks_for(int64_t items, int per_block) {
 
 }  // namespace
 
-void launch_route_topk(const RouteParams& params, cudaStream_t stream) {
-  route_topk_kernel<<<blocks_for(params.tokens, kTokensPerBlock), 32 * kTokensPerBlock, 0,
-                      stream>>>(params);
-  MM_CUDA(cudaGetLastError());
+void launch_route_topk(const RouteParams& params, Queue queue) {
+  launch_kernel(route_topk_kernel,
+                {blocks_for(params.tokens, kTokensPerBlock), 32 * kTokensPerBlock}, queue, params);
 }
 
-void launch_route_weights(const RouteParams& params, cudaStream_t stream) {
-  route_weights_kernel<<<blocks_for(params.tokens, 128), 128, 0, stream>>>(params);
-  MM_CUDA(cudaGetLastError());
+void launch_route_weights(const RouteParams& params, Queue queue) {
+  launch_kernel(route_weights_kernel, {blocks_for(params.tokens, 128), 128}, queue, params);
 }
 
-void launch_group(const GroupParams& params, cudaStream_t stream) {
-  group_kernel<<<static_cast<unsigned>(params.experts), kGroupThreads, 0, stream>>>(params);
-  MM_CUDA(cudaGetLastError());
+void launch_group(const GroupParams& params, Queue queue) {
+  launch_kernel(group_kernel, {static_cast<unsigned>(params.experts), kGroupThreads}, queue,
+                params);
 }
 
-void launch_gather_rows(const GatherParams& params, cudaStream_t stream) {
+void launch_gather_rows(const GatherParams& params, Queue queue) {
   const auto bits = reinterpret_cast<uintptr_t>(params.x) | reinterpret_cast<uintptr_t>(params.out);
   const auto rows = static_cast<unsigned>(params.rows);
   if (bits % 16 == 0 && params.row_bytes % 16 == 0) {
-    gather_kernel<uint4><<<rows, 256, 0, stream>>>(params);
+    launch_kernel(gather_kernel<uint4>, {rows, 256}, queue, params);
   } else {
-    gather_kernel<uint16_t><<<rows, 256, 0, stream>>>(params);
+    launch_kernel(gather_kernel<uint16_t>, {rows, 256}, queue, params);
   }
-  MM_CUDA(cudaGetLastError());
 }
 
-void launch_combine_rows(const CombineParams& params, cudaStream_t stream) {
-  combine_kernel<<<static_cast<unsigned>(params.tokens), 256, 0, stream>>>(params);
-  MM_CUDA(cudaGetLastError());
+void launch_combine_rows(const CombineParams& params, Queue queue) {
+  launch_kernel(combine_kernel, {static_cast<unsigned>(params.tokens), 256}, queue, params);
 }
 
 }  // namespace mm::cuda

@@ -1,10 +1,9 @@
 /// Choosing experts and moving rows to them on a CUDA device.
 #pragma once
 
-#include <cuda_runtime_api.h>
-
 #include <cstdint>
 
+#include "ops/cuda/queue.h"
 #include "tensor/dtype.h"
 
 namespace mm::cuda {
@@ -20,9 +19,9 @@ struct RouteParams {
 };
 
 /// ids[t] = the A largest logits of a row, best first, ties to the lower id; NaN comes last.
-void launch_route_topk(const RouteParams& params, cudaStream_t stream);
+void launch_route_topk(const RouteParams& params, Queue queue);
 /// weights[t] = softmax over the chosen logits alone.
-void launch_route_weights(const RouteParams& params, cudaStream_t stream);
+void launch_route_weights(const RouteParams& params, Queue queue);
 
 /// Arguments of launch_group. All pointers are device memory.
 struct GroupParams {
@@ -36,7 +35,7 @@ struct GroupParams {
 };
 
 /// Sorts choices by expert, stable in token order, in one launch: deterministic.
-void launch_group(const GroupParams& params, cudaStream_t stream);
+void launch_group(const GroupParams& params, Queue queue);
 
 /// Arguments of launch_gather_rows. All pointers are device memory.
 struct GatherParams {
@@ -49,7 +48,7 @@ struct GatherParams {
 };
 
 /// out[r] = x[index[r]]; an index outside x gives a row of zeros.
-void launch_gather_rows(const GatherParams& params, cudaStream_t stream);
+void launch_gather_rows(const GatherParams& params, Queue queue);
 
 /// Arguments of launch_combine_rows. All pointers are device memory.
 struct CombineParams {
@@ -64,6 +63,6 @@ struct CombineParams {
 };
 
 /// out[t] = Σ_a weights[t][a] · x[positions[t][a]], in order of a.
-void launch_combine_rows(const CombineParams& params, cudaStream_t stream);
+void launch_combine_rows(const CombineParams& params, Queue queue);
 
 }  // namespace mm::cuda

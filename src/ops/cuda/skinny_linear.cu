@@ -6,10 +6,11 @@
 // rows. Shared memory: 4 × 16 × 33 floats. Expected limit: memory, the weights read once.
 #include <algorithm>
 
-#include "ops/cuda/check.h"
+#include "ops/cuda/prim/dependent_launch.cuh"
 #include "ops/cuda/prim/expert_rows.cuh"
 #include "ops/cuda/prim/float.cuh"
 #include "ops/cuda/prim/mma.cuh"
+#include "ops/cuda/prim/prefetch.cuh"
 #include "ops/cuda/prim/reduce.cuh"
 #include "ops/cuda/skinny_linear.h"
 
@@ -86,10 +87,23 @@ __device__ void multiply(Shared& s, const LinearParams& p, const WeightRef& weig
   __syncthreads();
 }
 
+// Lines of the block's rows of W, all of which it reads in its first pass over the depth.
+template <typename Element>
+__device__ void prefetch_weights(const LinearParams& p, const WeightRef& weight) {
+  const int64_t output = static_cast<int64_t>(blockIdx.x) * kOutputs;
+  const auto bytes = p.shape.cols * static_cast<int64_t>(sizeof(Element));
+  prefetch_rows<kOutputs, 32 * kWarps>(static_cast<const char*>(weight.data) + output * bytes,
+                                       p.shape.rows - output, bytes);
+}
+
 template <typename Element, typename Out>
 __global__ void __launch_bounds__(32 * kWarps)
     skinny_linear_kernel(const LinearParams p, const __grid_constant__ ExpertWeights weights) {
   __shared__ Shared s;
+  let_next_start();
+  if (p.offsets == nullptr)
+    prefetch_weights<Element>(p, weights.at[0]);
+  wait_for_previous();
   const ExpertRows group =
       find_expert_rows(p.offsets, p.experts, p.rows, static_cast<int>(blockIdx.y));
   if (group.expert < 0)
@@ -113,19 +127,18 @@ __global__ void __launch_bounds__(32 * kWarps)
 
 }  // namespace
 
-void launch_skinny_linear(const LinearParams& params, const ExpertWeights& weights,
-                          cudaStream_t stream) {
+void launch_skinny_linear(const LinearParams& params, const ExpertWeights& weights, Queue queue) {
   const dim3 grid(static_cast<unsigned>((params.shape.rows + kOutputs - 1) / kOutputs),
                   static_cast<unsigned>(std::min<int64_t>(params.experts, params.rows)));
   visit_float(params.out_type, [&](auto out) {
     if (params.x_type == DType::kF8E4M3) {
-      skinny_linear_kernel<__nv_fp8_e4m3, decltype(out)>
-          <<<grid, 32 * kWarps, 0, stream>>>(params, weights);
+      launch_kernel(skinny_linear_kernel<__nv_fp8_e4m3, decltype(out)>, {grid, 32 * kWarps}, queue,
+                    params, weights);
     } else {
-      skinny_linear_kernel<bf16, decltype(out)><<<grid, 32 * kWarps, 0, stream>>>(params, weights);
+      launch_kernel(skinny_linear_kernel<bf16, decltype(out)>, {grid, 32 * kWarps}, queue, params,
+                    weights);
     }
   });
-  MM_CUDA(cudaGetLastError());
 }
 
 }  // namespace mm::cuda

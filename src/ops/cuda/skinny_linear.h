@@ -1,9 +1,8 @@
 /// Products of few rows with bf16 or e4m3 weights on a CUDA device: every weight is read once.
 #pragma once
 
-#include <cuda_runtime_api.h>
-
 #include "ops/cuda/linear.h"
+#include "ops/cuda/queue.h"
 
 namespace mm::cuda {
 
@@ -15,7 +14,6 @@ bool fits_skinny_linear(const LinearParams& params);
 bool prefers_skinny_linear(const LinearParams& params);
 
 /// The same as launch_linear, of operands as they are; e4m3 with `x_scales`. Throws kDevice.
-void launch_skinny_linear(const LinearParams& params, const ExpertWeights& weights,
-                          cudaStream_t stream);
+void launch_skinny_linear(const LinearParams& params, const ExpertWeights& weights, Queue queue);
 
 }  // namespace mm::cuda

@@ -2,7 +2,7 @@
 // lanes share the channels, and keeps a running maximum, total and output; the four are joined at
 // the end in order. Shared memory: 4 × (K + 2) floats. Limited by latency: the path of f32 compute
 // and of head sizes without a kernel of their own.
-#include "ops/cuda/check.h"
+#include "ops/cuda/prim/dependent_launch.cuh"
 #include "ops/cuda/prim/float.cuh"
 #include "ops/cuda/prim/ragged.cuh"
 #include "ops/cuda/prim/reduce.cuh"
@@ -53,6 +53,8 @@ __device__ void attend(Running& run, const float* q, const Kv* key, const float*
 template <typename Q, typename Kv, typename Out>
 __global__ void __launch_bounds__(32 * kWarps) softmax_plain_kernel(SoftmaxParams p) {
   extern __shared__ float shared[];  // [warp][size + 2]: output, largest, total
+  let_next_start();
+  wait_for_previous();
   const int64_t row = blockIdx.x;
   const int head = static_cast<int>(blockIdx.y);
   const int size = p.kv.size;
@@ -104,18 +106,17 @@ __global__ void __launch_bounds__(32 * kWarps) softmax_plain_kernel(SoftmaxParam
 
 }  // namespace
 
-void launch_softmax_plain(const SoftmaxParams& params, cudaStream_t stream) {
+void launch_softmax_plain(const SoftmaxParams& params, Queue queue) {
   const dim3 grid(static_cast<unsigned>(params.rows.total), static_cast<unsigned>(params.heads));
   const size_t shared = sizeof(float) * kWarps * (static_cast<size_t>(params.kv.size) + 2);
   visit_float(params.q.dtype, [&](auto q) {
     visit_pages(params.kv.dtype, [&](auto kv) {
       visit_float(params.out_type, [&](auto out) {
-        softmax_plain_kernel<decltype(q), decltype(kv), decltype(out)>
-            <<<grid, 32 * kWarps, shared, stream>>>(params);
+        launch_kernel(softmax_plain_kernel<decltype(q), decltype(kv), decltype(out)>,
+                      {grid, 32 * kWarps, shared}, queue, params);
       });
     });
   });
-  MM_CUDA(cudaGetLastError());
 }
 
 }  // namespace mm::cuda

@@ -1,8 +1,7 @@
 /// Causal grouped-query attention over pages on a CUDA device.
 #pragma once
 
-#include <cuda_runtime_api.h>
-
+#include "ops/cuda/queue.h"
 #include "ops/cuda/views.h"
 
 namespace mm::cuda {
@@ -30,8 +29,8 @@ inline bool has_fast_pages(const SoftmaxParams& params) {
 /// Largest head size of launch_softmax_plain.
 constexpr int kMaxPlainHeadSize = 256;
 
-/// Any head size up to kMaxPlainHeadSize, any types, sums in f32; queued on `stream`. Throws
+/// Any head size up to kMaxPlainHeadSize, any types, sums in f32; queued on `queue`. Throws
 /// kDevice.
-void launch_softmax_plain(const SoftmaxParams& params, cudaStream_t stream);
+void launch_softmax_plain(const SoftmaxParams& params, Queue queue);
 
 }  // namespace mm::cuda

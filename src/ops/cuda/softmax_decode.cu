@@ -10,6 +10,7 @@
 // multiprocessor: 192 KiB in flight.
 // Expected limit: memory, keys and values read once.
 #include "ops/cuda/check.h"
+#include "ops/cuda/prim/dependent_launch.cuh"
 #include "ops/cuda/prim/float.cuh"
 #include "ops/cuda/prim/kv_operands.cuh"
 #include "ops/cuda/prim/matrix.cuh"
@@ -244,8 +245,9 @@ __global__ void __launch_bounds__(kThreads, 2)
   constexpr int kStages = Shared<Kv>::kStages;
   Shared<Kv>& s = *reinterpret_cast<Shared<Kv>*>(memory);
   const int64_t row = blockIdx.z;
-  const Range range = find_range(p, row);
+  let_next_start();
   if (threadIdx.x == 0) {
+    tma_prefetch_map(&map);
     for (int i = 0; i < kStages; ++i) {
       barrier_init(&s.full[i], 1);
       barrier_init(&s.empty[i], KvOperands<Kv>::kScaled ? 32 * kWarps : kWarps);
@@ -253,6 +255,8 @@ __global__ void __launch_bounds__(kThreads, 2)
     barrier_init_fence();
   }
   __syncthreads();
+  wait_for_previous();
+  const Range range = find_range(p, row);
   const int warp = static_cast<int>(threadIdx.x / 32);
   if (warp == kWarps) {
     if (threadIdx.x % 32 == 0)
@@ -304,6 +308,8 @@ __global__ void __launch_bounds__(kThreads, 2)
 template <typename Out>
 __global__ void __launch_bounds__(kSize)
     softmax_join_kernel(const SoftmaxParams p, const float* parts, int splits) {
+  let_next_start();
+  wait_for_previous();
   const int per = p.heads / p.kv.heads;
   const int head = static_cast<int>(blockIdx.x);
   const int64_t row = blockIdx.y;
@@ -326,37 +332,35 @@ __global__ void __launch_bounds__(kSize)
 
 template <typename Q, typename Kv>
 void launch_parts(const SoftmaxParams& params, dim3 grid, const CUtensorMap& pages, float* parts,
-                  cudaStream_t stream) {
+                  const Queue& queue) {
   auto* kernel = softmax_decode_kernel<Q, Kv>;
   MM_CUDA(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize,
                                static_cast<int>(sizeof(Shared<Kv>))));
-  kernel<<<grid, kThreads, sizeof(Shared<Kv>), stream>>>(params, pages, parts);
+  launch_kernel(kernel, {grid, kThreads, sizeof(Shared<Kv>)}, queue, params, pages, parts);
 }
 
 }  // namespace
 
 void launch_softmax_decode(const SoftmaxParams& params, const SoftmaxDecodeConfig& config,
-                           const CUtensorMap& pages, void* workspace, cudaStream_t stream) {
+                           const CUtensorMap& pages, void* workspace, Queue queue) {
   auto* parts = static_cast<float*>(workspace);
   const auto rows = static_cast<unsigned>(params.rows.total);
   const dim3 grid(static_cast<unsigned>(config.splits), static_cast<unsigned>(params.kv.heads),
                   rows);
   visit_float(params.q.dtype, [&](auto q) {
     if (params.kv.dtype == DType::kBf16) {
-      launch_parts<decltype(q), bf16>(params, grid, pages, parts, stream);
+      launch_parts<decltype(q), bf16>(params, grid, pages, parts, queue);
     } else if (params.kv.dtype == DType::kI8) {
-      launch_parts<decltype(q), int8_t>(params, grid, pages, parts, stream);
+      launch_parts<decltype(q), int8_t>(params, grid, pages, parts, queue);
     } else {
-      launch_parts<decltype(q), __nv_fp8_e4m3>(params, grid, pages, parts, stream);
+      launch_parts<decltype(q), __nv_fp8_e4m3>(params, grid, pages, parts, queue);
     }
   });
-  MM_CUDA(cudaGetLastError());
   visit_float(params.out_type, [&](auto out) {
-    softmax_join_kernel<decltype(out)>
-        <<<dim3(static_cast<unsigned>(params.heads), rows), kSize, 0, stream>>>(params, parts,
-                                                                                config.splits);
+    launch_kernel(softmax_join_kernel<decltype(out)>,
+                  {dim3(static_cast<unsigned>(params.heads), rows), kSize}, queue, params, parts,
+                  config.splits);
   });
-  MM_CUDA(cudaGetLastError());
 }
 
 }  // namespace mm::cuda

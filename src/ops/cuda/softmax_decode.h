@@ -4,6 +4,7 @@
 
 #include <cuda.h>
 
+#include "ops/cuda/queue.h"
 #include "ops/cuda/softmax_attention.h"
 
 namespace mm::cuda {
@@ -31,6 +32,6 @@ CUtensorMap make_page_map(const Pages& pages);
 /// Attends for each row on its own; `workspace` has config.workspace_bytes. Results do not depend
 /// on other rows. Throws kDevice.
 void launch_softmax_decode(const SoftmaxParams& params, const SoftmaxDecodeConfig& config,
-                           const CUtensorMap& pages, void* workspace, cudaStream_t stream);
+                           const CUtensorMap& pages, void* workspace, Queue queue);
 
 }  // namespace mm::cuda

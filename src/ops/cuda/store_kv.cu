@@ -1,6 +1,6 @@
 // One block a row of the step; a warp takes the keys or the values of one kv head. No shared
 // memory. Limited by memory, and tiny next to the products around it.
-#include "ops/cuda/check.h"
+#include "ops/cuda/prim/dependent_launch.cuh"
 #include "ops/cuda/prim/float.cuh"
 #include "ops/cuda/prim/ragged.cuh"
 #include "ops/cuda/prim/reduce.cuh"
@@ -41,6 +41,8 @@ __device__ float scale_for(float largest) {
 
 template <typename In, typename Out>
 __global__ void __launch_bounds__(32 * kWarps) store_kv_kernel(StoreKvParams p) {
+  let_next_start();
+  wait_for_previous();
   const int64_t row = blockIdx.x;
   const int n = sequence_of(p.rows.offsets, p.rows.sequences, row);
   const int64_t position = p.rows.starts[n] + row - p.rows.offsets[n];
@@ -75,14 +77,13 @@ __global__ void __launch_bounds__(32 * kWarps) store_kv_kernel(StoreKvParams p) 
 
 }  // namespace
 
-void launch_store_kv(const StoreKvParams& params, cudaStream_t stream) {
+void launch_store_kv(const StoreKvParams& params, Queue queue) {
   visit_float(params.k.dtype, [&](auto in) {
     visit_pages(params.kv.dtype, [&](auto out) {
-      store_kv_kernel<decltype(in), decltype(out)>
-          <<<static_cast<unsigned>(params.rows.total), 32 * kWarps, 0, stream>>>(params);
+      launch_kernel(store_kv_kernel<decltype(in), decltype(out)>,
+                    {static_cast<unsigned>(params.rows.total), 32 * kWarps}, queue, params);
     });
   });
-  MM_CUDA(cudaGetLastError());
 }
 
 }  // namespace mm::cuda

@@ -1,8 +1,7 @@
 /// Writing keys and values into pages on a CUDA device.
 #pragma once
 
-#include <cuda_runtime_api.h>
-
+#include "ops/cuda/queue.h"
 #include "ops/cuda/views.h"
 
 namespace mm::cuda {
@@ -15,8 +14,8 @@ struct StoreKvParams {
   RaggedRows rows;
 };
 
-/// Copies each row to its position's page, rounding to the pages' type, queued on `stream`.
+/// Copies each row to its position's page, rounding to the pages' type, queued on `queue`.
 /// Positions without a page are left out. Throws kDevice.
-void launch_store_kv(const StoreKvParams& params, cudaStream_t stream);
+void launch_store_kv(const StoreKvParams& params, Queue queue);
 
 }  // namespace mm::cuda
