@@ -224,6 +224,7 @@ Json flags_json(const Flags& flags, const RunnerOptions& options, int threads) {
           {"format", flags.config.empty() ? "" : flags.random.format},
           {"device", flags.model.device},
           {"cuda_graphs", flags.model.cuda_graphs},
+          {"cuda_overlap", flags.model.cuda_overlap},
           {"deterministic", flags.model.deterministic},
           {"threads", threads},
           {"compute", flags.model.compute},

@@ -110,6 +110,12 @@ void add_compute_flags(CLI::App& command, ModelFlags& flags) {
       ->check(CLI::IsMember({"on", "off"}))
       ->type_name("on|off")
       ->capture_default_str();
+  command
+      .add_option("--cuda-overlap", flags.cuda_overlap,
+                  "On a CUDA device: begin kernels while the one before ends")
+      ->check(CLI::IsMember({"on", "off"}))
+      ->type_name("on|off")
+      ->capture_default_str();
   command.add_option("-t,--threads", flags.threads, "Threads (default: one per core)")
       ->check(CLI::Range(1, 1024))
       ->type_name("N");
@@ -224,6 +230,7 @@ RunnerOptions make_runner_options(const ModelFlags& flags) {
   RunnerOptions options;
   options.device = device_of(flags);
   options.graphs = flags.cuda_graphs == "on";
+  options.overlap = flags.cuda_overlap == "on";
   options.deterministic = flags.deterministic;
   options.threads = flags.threads;
   options.compute = flags.compute == "f32" ? ComputeType::kF32 : ComputeType::kBf16;
@@ -256,6 +263,7 @@ EngineOptions make_engine_options(const ModelFlags& flags, const CacheFlags& cac
   EngineOptions options;
   options.device = runner.device;
   options.graphs = runner.graphs;
+  options.overlap = runner.overlap;
   options.deterministic = runner.deterministic;
   options.threads = runner.threads;
   options.compute = runner.compute;

@@ -30,6 +30,7 @@ struct ModelFlags {
   std::string model;  ///< empty: the bundled model
   std::string device = "auto";
   std::string cuda_graphs = "on";
+  std::string cuda_overlap = "on";
   bool deterministic = false;
   int threads = 0;           ///< 0: all cores
   int64_t context_size = 0;  ///< 0: the command decides

@@ -93,6 +93,7 @@ EngineOptions checked(EngineOptions options) {
 ExecutorOptions executor_options(const EngineOptions& options) {
   return {.device = options.device,
           .graphs = options.graphs,
+          .overlap = options.overlap,
           .deterministic = options.deterministic,
           .threads = options.threads,
           .reference = options.reference,

@@ -20,6 +20,7 @@ namespace mm {
 struct EngineOptions {
   Device device{};             ///< where the model lies and steps run
   bool graphs = false;         ///< let a device play decoding steps back from records
+  bool overlap = true;         ///< let kernels of a device begin while the one before ends
   bool deterministic = false;  ///< an accelerator's bits do not depend on who shares a step
   int threads = 0;             ///< 0: one per available core
   bool reference = false;      ///< the plain-loop oracle instead of the CPU backend

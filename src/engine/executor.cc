@@ -32,8 +32,9 @@ std::unique_ptr<Backend> make_own_backend(const ExecutorOptions& options, Thread
   }
   if (options.device.is_host())
     return make_cpu_backend(pool);
-  return make_cuda_backend(
-      {.device = options.device.index, .deterministic = options.deterministic});
+  return make_cuda_backend({.device = options.device.index,
+                            .deterministic = options.deterministic,
+                            .overlap = options.overlap});
 }
 
 std::unique_ptr<Backend> make_backend(const ExecutorOptions& options, ThreadPool& pool) {

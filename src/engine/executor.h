@@ -19,6 +19,7 @@ namespace mm {
 struct ExecutorOptions {
   Device device{};             ///< where weights and cache lie and steps run
   bool graphs = false;         ///< let a device play decoding steps back from records
+  bool overlap = true;         ///< let kernels of a device begin while the one before ends
   bool deterministic = false;  ///< an accelerator's bits do not depend on who shares a step
   int threads = 0;             ///< 0: one per available core
   bool reference = false;      ///< the plain-loop oracle instead of the CPU backend

@@ -30,6 +30,7 @@ void check_options(const RunnerOptions& options) {
 ExecutorOptions executor_options(const RunnerOptions& options) {
   return {.device = options.device,
           .graphs = options.graphs,
+          .overlap = options.overlap,
           .deterministic = options.deterministic,
           .threads = options.threads,
           .reference = options.reference,

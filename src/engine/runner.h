@@ -18,6 +18,7 @@ namespace mm {
 struct RunnerOptions {
   Device device{};      ///< where the model lies and steps run
   bool graphs = false;  ///< let a device play decoding steps back from records
+  bool overlap = true;  ///< let kernels of a device begin while the one before ends
   /// On an accelerator: prefill of a new sequence has the same bits in chunks of any length, which
   /// must be a multiple of 64, and decoding those of any other run.
   bool deterministic = false;
