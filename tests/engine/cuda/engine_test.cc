@@ -1,6 +1,7 @@
 // The engine on a device: golden logits, and the equalities of engine_test.cc within bounds.
 #include "engine/engine.h"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -205,28 +206,34 @@ TEST_P(CudaEngineTest, BatchEqualsSingle) {
   }
 }
 
-// The same kernels with the same arguments: the same bits. Tables of 8 and of 16 blocks, batches
-// that shrink, prompts between decodes.
-TEST_P(CudaEngineTest, GraphsEqualCalls) {
+// The same kernels with the same arguments, played or called, one after the other or beginning
+// while the one before ends: the same bits. Tables of 8 and of 16 blocks, batches that shrink,
+// prompts between decodes.
+TEST_P(CudaEngineTest, GraphsAndOverlapEqualCallsInOrder) {
   for (const ComputeType compute : {ComputeType::kF32, ComputeType::kBf16}) {
-    std::vector<std::vector<Drawn>> drawn(2, std::vector<Drawn>(4));
-    for (const bool graphs : {false, true}) {
+    std::vector<Drawn> want;
+    for (const auto& [graphs, overlap] :
+         {std::pair(false, false), {false, true}, {true, false}, {true, true}}) {
       EngineOptions o = options(3);
       o.compute = compute;
       o.kv_dtype = to_dtype(compute);
       o.graphs = graphs;
+      o.overlap = overlap;
       Engine engine(model_, o);
-      for (size_t i = 0; i < drawn[0].size(); ++i) {
+      std::vector<Drawn> drawn(4);
+      for (size_t i = 0; i < drawn.size(); ++i) {
         engine.submit(make_request(random_ids(470 + static_cast<int64_t>(i) * 13, vocab_, i),
-                                   50 - static_cast<int64_t>(i) * 9, drawn[graphs ? 1 : 0][i]));
+                                   150 - static_cast<int64_t>(i) * 33, drawn[i]));
       }
       run_all(engine);
-    }
-    for (size_t i = 0; i < drawn[0].size(); ++i) {
-      SCOPED_TRACE(i);
-      EXPECT_EQ(drawn[1][i].error, "");
-      EXPECT_EQ(drawn[1][i].ids, drawn[0][i].ids);
-      EXPECT_TRUE(drawn[1][i].logits == drawn[0][i].logits);
+      if (want.empty())
+        want = drawn;
+      for (size_t i = 0; i < drawn.size(); ++i) {
+        SCOPED_TRACE(fmt::format("sequence {}, graphs {}, overlap {}", i, graphs, overlap));
+        EXPECT_EQ(drawn[i].error, "");
+        EXPECT_EQ(drawn[i].ids, want[i].ids);
+        EXPECT_TRUE(drawn[i].logits == want[i].logits);
+      }
     }
   }
 }

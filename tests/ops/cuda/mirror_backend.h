@@ -4,7 +4,9 @@
 #pragma once
 
 #include <algorithm>
+#include <functional>
 #include <memory>
+#include <span>
 #include <utility>
 #include <vector>
 
@@ -13,10 +15,20 @@
 
 namespace mm::testing {
 
+/// Memory on the device.
+struct DeviceRange {
+  void* data = nullptr;
+  int64_t bytes = 0;
+};
+
 class MirrorBackend final : public Backend {
  public:
-  MirrorBackend(std::unique_ptr<Backend> inner, Device device)
-      : inner_(std::move(inner)), device_(device) {}
+  /// Runs `verb`, for which `memory` is in place, in a way of its own; what it leaves there counts.
+  using RunVerb =
+      std::function<void(std::span<const DeviceRange> memory, const std::function<void()>& verb)>;
+
+  MirrorBackend(std::unique_ptr<Backend> inner, Device device, RunVerb run_verb = {})
+      : inner_(std::move(inner)), device_(device), run_verb_(std::move(run_verb)) {}
 
   std::string name() const override { return "mirror of " + inner_->name(); }
 
@@ -84,6 +96,12 @@ class MirrorBackend final : public Backend {
       return {(*this)(kv.pages), (*this)(kv.block_table), (*this)(kv.scales)};
     }
 
+    std::vector<DeviceRange> memory() const {
+      std::vector<DeviceRange> memory;
+      for (const Range& range : ranges_) memory.push_back({range.copy, range.end - range.begin});
+      return memory;
+    }
+
     void download() const {
       for (const Range& range : ranges_)
         copy_bytes(range.begin, Device{}, range.copy, device_, range.end - range.begin);
@@ -103,7 +121,16 @@ class MirrorBackend final : public Backend {
   void run(std::initializer_list<TensorView> views, Function&& function) {
     Call call(device_, views);
     call.upload();
-    function(std::as_const(call));
+    finish(call, [&] { function(std::as_const(call)); });
+  }
+
+  /// Runs the verb of a call whose memory is in place, and takes back what it left.
+  void finish(const Call& call, const std::function<void()>& verb) const {
+    if (run_verb_) {
+      run_verb_(call.memory(), verb);
+    } else {
+      verb();
+    }
     call.download();
   }
 
@@ -137,8 +164,7 @@ class MirrorBackend final : public Backend {
     call.upload();
     std::vector<Weight> there;
     for (const Weight& weight : weights) there.push_back(call(weight));
-    inner_->grouped_linear(call(x), call(offsets), there, call(out));
-    call.download();
+    finish(call, [&] { inner_->grouped_linear(call(x), call(offsets), there, call(out)); });
   }
   void do_project(const TensorView& x, std::span<const Projection> projections) override {
     Call call(device_, {x});
@@ -153,8 +179,7 @@ class MirrorBackend final : public Backend {
     std::vector<Projection> there;
     for (size_t i = 0; i < projections.size(); ++i)
       there.push_back({weights[i], call(projections[i].out), projections[i].silu});
-    inner_->project(call(x), there);
-    call.download();
+    finish(call, [&] { inner_->project(call(x), there); });
   }
   void do_grouped_gated(const GatedArgs& args) override {
     Call call(device_, {args.x, args.offsets, args.gate_sums, args.up_sums, args.out});
@@ -169,9 +194,10 @@ class MirrorBackend final : public Backend {
     call.upload();
     for (const Weight& weight : args.gate) gate.push_back(call(weight));
     for (const Weight& weight : args.up) up.push_back(call(weight));
-    inner_->grouped_gated({call(args.x), call(args.offsets), gate, up, call(args.gate_sums),
-                           call(args.up_sums), call(args.out)});
-    call.download();
+    finish(call, [&] {
+      inner_->grouped_gated({call(args.x), call(args.offsets), gate, up, call(args.gate_sums),
+                             call(args.up_sums), call(args.out)});
+    });
   }
   void do_gated_norm(const TensorView& gate, const TensorView& x, const TensorView& weight,
                      float eps, const TensorView& out) override {
@@ -258,6 +284,7 @@ class MirrorBackend final : public Backend {
 
   std::unique_ptr<Backend> inner_;
   Device device_;
+  RunVerb run_verb_;
 };
 
 }  // namespace mm::testing
