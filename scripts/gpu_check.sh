@@ -156,21 +156,26 @@ bench_peers() {
   [ ! -f "$json" ] || sed -i "s/^{/{\n  \"commit\": \"$commit\",/" "$json"
   keep "$json" gpu-peers
 }
-# bench_mini GRAPHS: the bundled model.
+# bench_mini GRAPHS [in-order]: the bundled model.
 bench_mini() {
-  local graphs=$1 log=build/log/gpu_bench_mini_$1.log
-  check "models/mini, graphs $graphs" "$log" bench_model mini --cuda-graphs "$graphs" \
-    -m models/mini -p 512,2048 -n 64 --prefill-chunk 2048
+  local graphs=$1 name=graphs-$1${2:+-$2} mode=()
+  local log=build/log/gpu_bench_mini_$name.log
+  [ -z "${2:-}" ] || mode=(--cuda-overlap off)
+  check "models/mini, graphs $graphs ${2:-}" "$log" bench_model mini --cuda-graphs "$graphs" \
+    -m models/mini -p 512,2048 -n 64 --prefill-chunk 2048 "${mode[@]}"
   tables+=("$log")
-  keep build/log/gpu_model_mini.json "gpu-mini-graphs-$graphs"
+  keep build/log/gpu_model_mini.json "gpu-mini-$name"
 }
-# bench_config FORMAT PROMPTS DEPTHS [deterministic]: random weights of the shape of $config.
+# bench_config FORMAT PROMPTS DEPTHS [deterministic|in-order]: random weights of the shape of $config.
 bench_config() {
   local format=$1 prompts=$2 depths=$3 name mode=()
   [ -f "$config" ] || return 0
   name=$(basename "$config" .json)
   name=${name#gpu-}-$format${4:+-$4}
-  [ -z "${4:-}" ] || mode=("--$4")
+  case ${4:-} in
+    deterministic) mode=(--deterministic) ;;
+    in-order) mode=(--cuda-overlap off) ;;
+  esac
   local log=build/log/gpu_bench_$name.log
   check "$name" "$log" bench_model config --config "$config" --format "$format" \
     -p "$prompts" -n 64 --depth "$depths" --prefill-chunk 16384 -r 3 "${mode[@]}"
@@ -196,7 +201,9 @@ if wanted kernels; then
 fi
 if wanted bench; then
   for graphs in off on; do bench_mini "$graphs"; done
+  bench_mini on in-order # what overlap is worth is the distance to the row without
   for format in bf16 fp8; do bench_config "$format" 4096,16384,131072 1024,32768; done
+  for format in bf16 fp8; do bench_config "$format" 0 1024,32768 in-order; done
   bench_config int8 16384 1024
   bench_config bf16 16384 1024 deterministic # its cost is the distance to the row without
 fi
