@@ -1,4 +1,5 @@
 #include "ops/cuda/prim/dependent_launch.cuh"
+#include "ops/cuda/prim/reduce.cuh"
 #include "tests/ops/cuda/late_kernels.h"
 
 namespace mm::testing {
@@ -24,7 +25,7 @@ __device__ void wait_for_host(const volatile int* go) {
 }
 
 __global__ void late_copies_kernel(LateCopies p) {
-  cuda::let_next_start();
+  cudaTriggerProgrammaticLaunchCompletion();
   if (threadIdx.x == 0)
     wait_for_host(p.go);
   __syncthreads();
@@ -49,10 +50,32 @@ __global__ void careless_copy_kernel(CarelessCopy p) {
     p.out[i] = p.in[i];
 }
 
+constexpr int kRelayBlocks = 264;
+constexpr int kRelayThreads = 128;
+constexpr int kRelayEach = kRelayWords / kRelayBlocks;
+static_assert(kRelayEach * kRelayBlocks == kRelayWords && kRelayEach <= kRelayThreads);
+
+__global__ void __launch_bounds__(kRelayThreads) relay_kernel(const uint32_t* in, uint32_t* out) {
+  __shared__ uint32_t scratch[32];
+  cuda::let_next_start();
+  cuda::wait_for_previous();
+  uint32_t sum = 0;
+  for (int i = static_cast<int>(threadIdx.x); i < kRelayWords; i += kRelayThreads) sum += in[i];
+  sum = cuda::block_sum(sum, scratch);
+  if (threadIdx.x < kRelayEach) {
+    const uint32_t i = blockIdx.x * kRelayEach + threadIdx.x;
+    out[i] = next_word(sum, i);
+  }
+}
+
 }  // namespace
 
 void launch_late_copies(const LateCopies& copies, cudaStream_t stream) {
   cuda::launch_kernel(late_copies_kernel, {8, 256}, cuda::Queue(stream), copies);
+}
+
+void launch_relay(const uint32_t* in, uint32_t* out, const cuda::Queue& queue) {
+  cuda::launch_kernel(relay_kernel, {kRelayBlocks, kRelayThreads}, queue, in, out);
 }
 
 void launch_careless_copy(const CarelessCopy& copy, const cuda::Queue& queue) {

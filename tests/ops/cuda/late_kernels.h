@@ -40,4 +40,13 @@ struct CarelessCopy {
 };
 void launch_careless_copy(const CarelessCopy& copy, const cuda::Queue& queue);
 
+constexpr int kRelayWords = 8448;
+
+/// out[i] = next_word(sum of all of `in`, i), [kRelayWords] each, by a kernel that keeps the rule:
+/// every block reads all words, two blocks on each multiprocessor.
+void launch_relay(const uint32_t* in, uint32_t* out, const cuda::Queue& queue);
+constexpr uint32_t next_word(uint32_t sum, uint32_t i) {
+  return sum * 1664525U + 1013904223U + i;
+}
+
 }  // namespace mm::testing

@@ -4,6 +4,8 @@
 
 #include <gtest/gtest.h>
 
+#include <numeric>
+
 #include "tests/ops/cases.h"
 
 namespace mm {
@@ -11,7 +13,9 @@ namespace {
 
 using mm::testing::CarelessCopy;
 using mm::testing::DeviceRange;
+using mm::testing::kRelayWords;
 using mm::testing::LateInputs;
+using mm::testing::next_word;
 using mm::testing::op_cases;
 using mm::testing::OpCase;
 using mm::testing::OverlapTest;
@@ -60,6 +64,35 @@ TEST_F(CudaOverlapTest, AKernelThatWritesTooEarlyIsSeen) {
     LateInputs late(graph);
     EXPECT_EQ(copy_carelessly(late, TooEarly::kWrite, false)[700], 1);
     EXPECT_EQ(copy_carelessly(late, TooEarly::kWrite, true)[700], 0);
+  }
+}
+
+// Two buffers that kernels write and read in turns. The third kernel has begun when the first reads
+// what the third will read again: it must not find that in its first-level cache.
+TEST_F(CudaOverlapTest, AKernelSeesWhatIsWrittenAfterItHasBegun) {
+  constexpr int kSteps = 400;
+  constexpr int64_t kBytes = kRelayWords * static_cast<int64_t>(sizeof(uint32_t));
+  std::vector<uint32_t> want(kRelayWords);  // the first buffer is zeros
+  for (int step = 0; step < kSteps; ++step) {
+    const uint32_t sum = std::accumulate(want.begin(), want.end(), uint32_t{0});
+    for (uint32_t i = 0; i < kRelayWords; ++i) want[i] = next_word(sum, i);
+  }
+  for (const bool graph : {false, true}) {
+    SCOPED_TRACE(graph ? "played" : "called");
+    LateInputs late(graph);
+    const Buffer first(kBytes, cuda_device());
+    const Buffer second(kBytes, cuda_device());
+    uint32_t* in = static_cast<uint32_t*>(first.data());
+    uint32_t* out = static_cast<uint32_t*>(second.data());
+    late.run(std::vector<DeviceRange>{{in, kBytes}, {out, kBytes}}, [&] {
+      for (int step = 0; step < kSteps / 2; ++step) {
+        mm::testing::launch_relay(in, out, {late.stream(), true});
+        mm::testing::launch_relay(out, in, {late.stream(), true});
+      }
+    });
+    std::vector<uint32_t> got(kRelayWords);
+    copy_bytes(got.data(), Device{}, in, cuda_device(), kBytes);
+    EXPECT_TRUE(got == want);
   }
 }
 
