@@ -38,14 +38,23 @@ struct Active {
   int64_t generated = 0;
   bool cancelled = false;
 
-  int32_t draw(std::span<const float> logits) {
+  TokenDraw next_draw() {
     if (request.mask == nullptr) {
-      return sampler->sample(logits);
+      return sampler->next();
     }
     request.mask->find_allowed(allowed);
-    const int32_t token = sampler->sample(logits, allowed);
-    request.mask->accept(token);
-    return token;
+    return sampler->next(allowed);
+  }
+  void accept(int32_t token) {
+    if (token == kNoToken) {
+      raise(ErrorKind::kInternal,
+            "sampling: no token has a finite logit: the model computed NaN or every token is "
+            "banned");
+    }
+    sampler->accept(token);
+    if (request.mask != nullptr) {
+      request.mask->accept(token);
+    }
   }
 };
 
@@ -182,6 +191,7 @@ struct Engine::Impl {
   std::vector<StateCopy> copies;
   std::vector<StepRows> parts;
   std::vector<Active*> drawing;  // those that draw a token in this step, in order of logits
+  std::vector<TokenDraw> draws;
   std::vector<int32_t> drawn;
   std::vector<std::string> draw_errors;  // empty: drawn
   RequestId next_id = 1;
@@ -367,21 +377,18 @@ struct Engine::Impl {
     }
   }
 
-  /// One row of logits each; rows are independent, so threads share them out.
-  void draw(const TensorView& logits) {
-    drawn.assign(drawing.size(), -1);
-    draw_errors.resize(drawing.size());
-    const auto draw_rows = [&](int64_t begin, int64_t end, int) {
+  /// Calls `act` for every drawing request; what it throws is that request's error.
+  void for_each_drawing(const std::function<void(size_t n)>& act) {
+    const auto act_on = [&](int64_t begin, int64_t end, int) {
       for (size_t n = static_cast<size_t>(begin); n < static_cast<size_t>(end); ++n) {
-        draw_errors[n].clear();
         try {
-          drawn[n] = drawing[n]->draw(row(logits, n));
+          act(n);
         } catch (const std::exception& error) {
           draw_errors[n] = error.what();
         }
       }
     };
-    executor.pool().parallel_for(static_cast<int64_t>(drawing.size()), 1, draw_rows);
+    executor.pool().parallel_for(static_cast<int64_t>(drawing.size()), 1, act_on);
   }
 
   /// Rows of prompts are nearly all of the work of a step that has any, so it counts as theirs.
@@ -407,9 +414,18 @@ struct Engine::Impl {
     totals.model_seconds += seconds;
   }
 
-  static std::span<const float> row(const TensorView& logits, size_t n) {
-    const size_t width = static_cast<size_t>(logits.dim(1));
-    return {logits.ptr<float>() + n * width, width};
+  /// An id from each row of the step's logits. Masks are made while a device computes these.
+  void draw() {
+    draw_errors.assign(drawing.size(), {});
+    draws.assign(drawing.size(), {});
+    for_each_drawing([&](size_t n) { draws[n] = drawing[n]->next_draw(); });
+    drawn.assign(drawing.size(), kNoToken);
+    executor.draw(draws, drawn);
+    for_each_drawing([&](size_t n) {
+      if (draw_errors[n].empty()) {
+        drawing[n]->accept(drawn[n]);
+      }
+    });
   }
 
   /// A step ends at each place where one is wanted: those are cuts. What follows the computing does
@@ -461,7 +477,7 @@ struct Engine::Impl {
     }
   }
 
-  void report(const TensorView& logits) {
+  void report() {
     size_t next = 0;  // row of logits
     for (size_t i = 0; i < plan.items.size(); ++i) {
       const StepItem& item = plan.items[i];
@@ -471,7 +487,9 @@ struct Engine::Impl {
       try {
         report_prompt(entry, item.sequence->position - item.count);
         if (draws && draw_errors[n].empty()) {
-          report_token(entry, drawn[n], row(logits, n));
+          report_token(entry, drawn[n],
+                       entry.request.wants_logits ? executor.logits(static_cast<int64_t>(n))
+                                                  : std::span<const float>());
         } else if (draws) {
           fail(entry, draw_errors[n]);
         }
@@ -521,10 +539,9 @@ struct Engine::Impl {
     }
     collect_parts();
     const double model_start = seconds_now();
-    TensorView logits;
     try {
-      logits = executor.run(parts);
-      draw(logits);
+      executor.start(parts);
+      draw();
     } catch (const std::exception& error) {
       fail_step(error.what());
       return true;
@@ -534,7 +551,7 @@ struct Engine::Impl {
     scheduler.complete(plan, copies);
     run_copies(copies);
     totals.bookkeeping_seconds += (model_start - start) + (seconds_now() - drawn_at);
-    report(logits);
+    report();
     return true;
   }
 

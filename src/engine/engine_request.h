@@ -44,7 +44,7 @@ struct Event {
   FinishReason reason = FinishReason::kStop;
   std::string error = {};
   Usage usage = {};
-  std::span<const float> logits = {};  ///< f32 [V] that `token` was drawn from
+  std::span<const float> logits = {};  ///< f32 [V] that `token` was drawn from, if wanted
 };
 using EventSink = std::function<void(const Event&)>;
 
@@ -71,9 +71,10 @@ struct EngineRequest {
   std::vector<int32_t> stop_ids = {};  ///< end-of-sequence ids
   /// What may be drawn; empty: anything. A stop id may only be drawn if the mask allows it.
   std::shared_ptr<TokenMask> mask = {};
-  int64_t known_tokens = 0;  ///< leading tokens that were computed before, elsewhere: they count
-                             ///< as replayed where they are not cached
-  bool may_reuse = true;     ///< may take from the cache and leave checkpoints in it
+  bool wants_logits = false;  ///< in events of tokens; on a device they are copied for it
+  int64_t known_tokens = 0;   ///< leading tokens that were computed before, elsewhere: they count
+                              ///< as replayed where they are not cached
+  bool may_reuse = true;      ///< may take from the cache and leave checkpoints in it
   /// Positions in the prompt where others may branch off (the end of a system prompt): a checkpoint
   /// is kept at the last multiple of 64 before each.
   std::vector<int64_t> branch_points = {};

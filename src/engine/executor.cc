@@ -1,5 +1,9 @@
 #include "engine/executor.h"
 
+#include <algorithm>
+#include <utility>
+#include <vector>
+
 #include "base/check.h"
 #include "base/error.h"
 #include "engine/step_inputs.h"
@@ -72,15 +76,19 @@ struct Executor::Impl {
   ExecutorOptions options;
   ThreadPool pool;
   std::unique_ptr<Backend> backend;
-  Repeater* repeater;     // the backend, if it can repeat and is asked to
-  StepAware* step_aware;  // the backend, if it wants to know what a step is
+  Repeater* repeater;         // the backend, if it can repeat and is asked to
+  StepAware* step_aware;      // the backend, if it wants to know what a step is
+  TokenDrawer* token_drawer;  // the backend, if it can draw
   Activations activations;
   CacheStorage storage;
   CacheViews views;
   const Probe* probe = nullptr;
   StepInputs inputs;
-  Tensor host_logits;    // empty where steps run on the host
-  bool pending = false;  // a step failed before it was waited for
+  TensorView logits;   // of the last step
+  Tensor host_logits;  // empty where steps run on the host, as these
+  Tensor device_ids, host_ids;
+  std::vector<HostTokenDrawer> drawers;  // of each thread
+  bool pending = false;                  // a step has not been waited for
 
   Impl(const Model& m, const ExecutorOptions& o, const CacheShape& shape, const CacheSizes& sizes)
       : model(m),
@@ -89,6 +97,7 @@ struct Executor::Impl {
         backend(make_backend(o, pool)),
         repeater(o.graphs ? dynamic_cast<Repeater*>(backend.get()) : nullptr),
         step_aware(o.deterministic ? dynamic_cast<StepAware*>(backend.get()) : nullptr),
+        token_drawer(dynamic_cast<TokenDrawer*>(backend.get())),
         activations(m.config, o.compute, o.max_rows, o.max_logit_rows, o.device),
         storage(shape, sizes, o.device),
         views(cache_views(storage)),
@@ -96,6 +105,8 @@ struct Executor::Impl {
     if (!o.device.is_host()) {
       host_logits =
           Tensor::for_copies(DType::kF32, {o.max_logit_rows, m.config.vocab_size}, o.device);
+      device_ids = Tensor(DType::kI32, {o.max_logit_rows}, o.device);
+      host_ids = Tensor::for_copies(DType::kI32, {o.max_logit_rows}, o.device);
     }
   }
 
@@ -118,25 +129,76 @@ struct Executor::Impl {
     return activations.logits.view().slice(0, wanted);
   }
 
-  TensorView run(std::span<const StepRows> parts) {
+  void start(std::span<const StepRows> parts) {
     use_device(options.device);  // steps may come from any thread
-    if (pending) {
+    wait_for_step();
+    pending = true;
+    logits = forward_or_repeat(inputs.write(parts, views));
+  }
+
+  /// A step without logits is waited for too: its errors are its own, and the next one may write
+  /// the inputs.
+  void wait_for_step() {
+    if (pending && !options.device.is_host()) {
       wait_for(options.device);
     }
-    pending = true;
-    const Batch batch = inputs.write(parts, views);
-    const TensorView logits = forward_or_repeat(batch);
+    pending = false;
+  }
+
+  TensorView finish() {
     if (options.device.is_host()) {
       pending = false;
       return logits;
     }
     const TensorView result = host_logits.view().slice(0, logits.dim(0));
     queue_copy(result.data, Device{}, logits.data, options.device, logits.bytes());
-    // A step without logits is waited for too: its errors are its own, and the next one may write
-    // the inputs.
-    wait_for(options.device);
-    pending = false;
+    wait_for_step();
     return result;
+  }
+
+  std::span<const float> row(int64_t index) {
+    const int64_t width = logits.dim(1);
+    const TensorView& rows = options.device.is_host() ? logits : host_logits.view();
+    const TensorView to = rows.slice(index, index + 1);
+    if (!options.device.is_host()) {
+      copy_bytes(to.data, Device{}, logits.slice(index, index + 1).data, options.device,
+                 to.bytes());
+    }
+    return {to.ptr<float>(), static_cast<size_t>(width)};
+  }
+
+  void draw(std::span<const TokenDraw> draws, std::span<int32_t> ids) {
+    const auto count = static_cast<int64_t>(draws.size());
+    if (token_drawer == nullptr) {
+      finish();
+      draw_on_host(draws, ids, [](int32_t) { return true; });
+      return;
+    }
+    if (count > 0) {
+      const TensorView drawn = device_ids.view().slice(0, count);
+      const TensorView host = host_ids.view().slice(0, count);
+      token_drawer->draw_tokens(logits, draws, drawn);
+      queue_copy(host.data, Device{}, drawn.data, options.device, host.bytes());
+      wait_for_step();
+      std::copy_n(host.ptr<int32_t>(), count, ids.begin());
+      draw_on_host(draws, ids, [](int32_t id) { return id == TokenDrawer::kTooMany; });
+    }
+    wait_for_step();
+  }
+
+  /// Rows are independent, so threads share out those whose id `wanted` tells. On a device few.
+  void draw_on_host(std::span<const TokenDraw> draws, std::span<int32_t> ids,
+                    const std::function<bool(int32_t)>& wanted) {
+    drawers.resize(static_cast<size_t>(pool.size()), HostTokenDrawer(model.config.vocab_size));
+    pool.parallel_for(
+        static_cast<int64_t>(draws.size()), 1, [&](int64_t begin, int64_t end, int thread) {
+          for (int64_t n = begin; n < end; ++n) {
+            int32_t& id = ids[static_cast<size_t>(n)];
+            if (wanted(id)) {
+              id = drawers[static_cast<size_t>(thread)].draw(row(n), draws[static_cast<size_t>(n)]);
+            }
+          }
+        });
   }
 };
 
@@ -146,8 +208,21 @@ Executor::Executor(const Model& model, const ExecutorOptions& options, const Cac
 
 Executor::~Executor() = default;
 
+void Executor::start(std::span<const StepRows> parts) {
+  impl_->start(parts);
+}
+TensorView Executor::finish() {
+  return impl_->finish();
+}
 TensorView Executor::run(std::span<const StepRows> parts) {
-  return impl_->run(parts);
+  impl_->start(parts);
+  return impl_->finish();
+}
+void Executor::draw(std::span<const TokenDraw> draws, std::span<int32_t> ids) {
+  impl_->draw(draws, ids);
+}
+std::span<const float> Executor::logits(int64_t row) {
+  return impl_->row(row);
 }
 const CacheStorage& Executor::storage() const {
   return impl_->storage;

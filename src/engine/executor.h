@@ -13,6 +13,7 @@
 #include "model/model.h"
 #include "model/probe.h"
 #include "ops/backend.h"
+#include "ops/token_draw.h"
 
 namespace mm {
 
@@ -56,10 +57,21 @@ class Executor {
            const CacheSizes& sizes);
   ~Executor();
 
-  /// One step over all parts. Returns f32 logits [sum of StepRows::logits, V] in order of parts,
-  /// in host memory, valid until the next run. The cache then holds the new rows. With
-  /// `deterministic`, a step must not mix single rows with longer parts.
+  /// Begins one step over all parts, which makes rows of logits, as many as StepRows::logits say,
+  /// in order of parts; finish() or draw() ends it. With `deterministic`, a step must not mix
+  /// single rows with longer parts.
+  void start(std::span<const StepRows> parts);
+  /// The cache then holds the new rows. Returns f32 logits [rows, V] in host memory, valid until
+  /// the next step.
+  TensorView finish();
+  /// start() and finish().
   TensorView run(std::span<const StepRows> parts);
+
+  /// Ends a step as finish() does, but for the logits: those stay where they are, and an id, or
+  /// kNoToken, is drawn from each row, with draws[i] from row i.
+  void draw(std::span<const TokenDraw> draws, std::span<int32_t> ids);
+  /// A row of logits f32 [V] of the last step, valid until the next one.
+  std::span<const float> logits(int64_t row);
 
   const CacheStorage& storage() const;
   const Model& model() const;

@@ -230,6 +230,7 @@ RequestId submit_generation(Engine& engine, const Tokenizer& tokenizer,
        .max_tokens = request.max_tokens,
        .stop_ids = stop_ids,
        .mask = make_mask(request, stop_ids, engine.model().config.vocab_size),
+       .wants_logits = request.wants_logits,
        .known_tokens = request.known_tokens,
        .branch_points = request.branch_points,
        .on_event = [generation](const Event& event) { generation->receive(event); }});

@@ -35,8 +35,8 @@ struct GenerationCallbacks {
   /// Text safe to show: whole UTF-8, no possible beginning of a stop string. Returning false stops
   /// with kCancelled.
   std::function<bool(const std::string& piece)> on_text;
-  /// A token of the text and the logits f32 [V] it was drawn from (valid during the call), before
-  /// on_text gets what it completes.
+  /// A token of the text and, if the request wants them, the logits f32 [V] it was drawn from
+  /// (valid during the call), before on_text gets what it completes.
   std::function<void(int32_t id, std::span<const float> logits)> on_token;
   /// Prompt tokens done, of all; returning false stops with kCancelled.
   std::function<bool(int64_t done, int64_t total)> on_prefill;

@@ -44,6 +44,7 @@ struct GenerationRequest {
   bool ignore_eos = false;
   bool show_special = false;            ///< special tokens appear in the text
   std::vector<int32_t> shown_ids = {};  ///< special tokens that appear in it all the same
+  bool wants_logits = false;            ///< GenerationCallbacks::on_token gets them
 };
 
 enum class FinishReason : uint8_t { kStop, kLength, kContextFull, kCancelled };

@@ -1,17 +1,6 @@
-// Nothing of size V is sorted.
-//   top_k: the row is cut into blocks of 64; the k-th largest block maximum is a lower bound of the
-//          k-th largest logit, so that few ids remain to be ranked.
-//   top_p: a histogram of weight over the logits finds the bin in which the share is reached; only
-//          the ids of that bin are ranked.
 #include "engine/sampler.h"
 
 #include <algorithm>
-#include <array>
-#include <bit>
-#include <cmath>
-#include <functional>
-#include <limits>
-#include <numeric>
 
 #include "base/check.h"
 #include "base/rng.h"
@@ -20,61 +9,27 @@ namespace mm {
 
 namespace {
 
-constexpr int64_t kBlock = 64;
-constexpr size_t kBins = 1024;
-constexpr float kNegativeInfinity = -std::numeric_limits<float>::infinity();
-
-/// Below this the weight of an id is 0: with exp(-87) ≈ 2^-125, even all of a vocabulary together
-/// are far under the 2^-53 steps of a draw.
-constexpr float kLeastExponent = -87.0f;
-
-/// exp(x) for x ≤ 0 with a relative error of a few 1e-7, the same bits on every machine (a libm's
-/// expf is not), in a form that vectorises: x = n·ln 2 + r, Taylor in r, |r| ≤ ln 2 / 2.
-inline float exp_of_negative(float x) {
-  constexpr float kLog2E = 1.44269504f;
-  constexpr float kLn2High = 0.693359375f;
-  constexpr float kLn2Low = -2.12194440e-4f;
-  constexpr float kRounder = 12582912.0f;  // 1.5 · 2^23: adding it rounds to an integer
-  const float clamped = x > kLeastExponent ? x : kLeastExponent;
-  const float shifted = clamped * kLog2E + kRounder;
-  const float n = shifted - kRounder;
-  const float r = (clamped - n * kLn2High) - n * kLn2Low;
-  float sum = 1.0f / 5040;
-  sum = sum * r + 1.0f / 720;
-  sum = sum * r + 1.0f / 120;
-  sum = sum * r + 1.0f / 24;
-  sum = sum * r + 1.0f / 6;
-  sum = sum * r + 0.5f;
-  sum = sum * r + 1.0f;
-  sum = sum * r + 1.0f;
-  const int32_t exponent = static_cast<int32_t>(n) + 127;
-  const float power = std::bit_cast<float>(static_cast<uint32_t>(exponent) << 23);
-  return x > kLeastExponent ? sum * power : 0.0f;
-}
-
-float largest_of_block(const float* block) {
-  std::array<float, 8> lanes;
-  std::copy_n(block, 8, lanes.begin());
-  for (int64_t i = 8; i < kBlock; i += 8) {
-    for (size_t lane = 0; lane < 8; ++lane) {
-      const float x = block[i + static_cast<int64_t>(lane)];
-      lanes[lane] = x > lanes[lane] ? x : lanes[lane];
+std::vector<std::pair<int32_t, float>> sum_by_id(std::vector<std::pair<int32_t, float>> biases) {
+  std::stable_sort(biases.begin(), biases.end(),
+                   [](const auto& a, const auto& b) { return a.first < b.first; });
+  std::vector<std::pair<int32_t, float>> sums;
+  for (const auto& [id, bias] : biases) {
+    if (sums.empty() || sums.back().first != id) {
+      sums.emplace_back(id, bias);
+    } else {
+      sums.back().second += bias;
     }
   }
-  return *std::max_element(lanes.begin(), lanes.end());
+  return sums;
 }
 
 }  // namespace
 
-/// Best first: larger logit, then lower id.
-struct Sampler::BetterThan {
-  bool operator()(const Candidate& a, const Candidate& b) const {
-    return a.logit != b.logit ? a.logit > b.logit : a.id < b.id;
-  }
-};
-
 Sampler::Sampler(const SamplingParams& params, int64_t vocab_size, std::span<const int32_t> banned)
-    : params_(params), vocab_size_(vocab_size), banned_(banned.begin(), banned.end()) {
+    : params_(params),
+      vocab_size_(vocab_size),
+      biases_(sum_by_id(params.logit_bias)),
+      banned_(banned.begin(), banned.end()) {
   validate(params, vocab_size);
   for (const int32_t id : banned_) {
     if (id < 0 || id >= vocab_size) {
@@ -82,32 +37,13 @@ Sampler::Sampler(const SamplingParams& params, int64_t vocab_size, std::span<con
     }
   }
   const size_t vocab = static_cast<size_t>(vocab_size);
-  const size_t blocks = (vocab + kBlock - 1) / kBlock;
-  logits_.assign(blocks * kBlock, kNegativeInfinity);
-  block_max_.resize(blocks);
-  block_order_.resize(blocks);
-  block_sum_.resize(blocks);
-  if (params.temperature > 0 && (uses_top_k() || params.top_p < 1)) {
-    candidates_.reserve(vocab);
-  }
-  if (params.temperature > 0 && !uses_top_k()) {
-    weights_.resize(logits_.size());
-  }
   if (params.repetition_penalty != 1) {
     marks_.resize(vocab);
     recent_.reserve(params.penalty_window < 0 ? vocab : static_cast<size_t>(params.penalty_window));
   }
   if (params.presence_penalty != 0 || params.frequency_penalty != 0) {
-    counts_.resize(vocab);
-    drawn_.reserve(vocab);
+    drawn_at_.resize(vocab);
   }
-  if (params.temperature > 0) {
-    inverse_temperature_ = std::min(1.0f / params.temperature, std::numeric_limits<float>::max());
-  }
-}
-
-bool Sampler::uses_top_k() const {
-  return params_.top_k > 0 && params_.top_k < vocab_size_;
 }
 
 void Sampler::accept_prompt(std::span<const int32_t> ids) {
@@ -137,274 +73,53 @@ void Sampler::remember(int32_t id) {
   recent_next_ = (recent_next_ + 1) % recent_.size();
 }
 
-/// Keeps the row free of NaN and +inf whatever biases and penalties do to it.
-void Sampler::set_logit(int32_t id, float value) {
-  constexpr float kLargest = std::numeric_limits<float>::max();
-  logits_[static_cast<size_t>(id)] = value < kLargest ? value : kLargest;
-}
-
-void Sampler::load(std::span<const float> logits) {
-  MM_CHECK(static_cast<int64_t>(logits.size()) == vocab_size_, "{} logits, vocabulary of {}",
-           logits.size(), vocab_size_);
-  const float* in = logits.data();
-  float* out = logits_.data();
-  for (int64_t i = 0; i < vocab_size_; ++i) {
-    out[i] = in[i] - in[i] == 0 ? in[i] : kNegativeInfinity;  // x - x is NaN unless x is finite
+/// Where every id was remembered once, recent_ itself.
+std::span<const int32_t> Sampler::distinct_recent() {
+  if (params_.penalty_window < 0) {
+    return recent_;
   }
-}
-
-/// Of each word the rarer bits are walked over: masks are mostly empty or mostly full.
-void Sampler::keep(std::span<const uint64_t> allowed) {
-  MM_CHECK(allowed.size() == block_max_.size(), "{} words for {} blocks", allowed.size(),
-           block_max_.size());
-  for (size_t b = 0; b < allowed.size(); ++b) {
-    float* const block = logits_.data() + b * kBlock;
-    const uint64_t bits = allowed[b];
-    if (std::popcount(bits) > kBlock / 2) {
-      for (uint64_t cleared = ~bits; cleared != 0; cleared &= cleared - 1) {
-        block[std::countr_zero(cleared)] = kNegativeInfinity;
-      }
-      continue;
-    }
-    std::array<float, kBlock> kept;
-    std::copy_n(block, kBlock, kept.begin());
-    std::fill_n(block, kBlock, kNegativeInfinity);
-    for (uint64_t set = bits; set != 0; set &= set - 1) {
-      const auto i = static_cast<size_t>(std::countr_zero(set));
-      block[i] = kept[i];
-    }
-  }
-}
-
-void Sampler::apply_penalties() {
-  for (const auto& [id, bias] : params_.logit_bias) {
-    set_logit(id, logits_[static_cast<size_t>(id)] + bias);
-  }
-  if (params_.repetition_penalty != 1) {
-    const bool distinct = params_.penalty_window < 0;
-    ++mark_;
-    for (const int32_t id : recent_) {
-      uint32_t& mark = marks_[static_cast<size_t>(id)];
-      if (!distinct && mark == mark_) {
-        continue;
-      }
+  distinct_.clear();
+  ++mark_;
+  for (const int32_t id : recent_) {
+    uint32_t& mark = marks_[static_cast<size_t>(id)];
+    if (mark != mark_) {
       mark = mark_;
-      const float x = logits_[static_cast<size_t>(id)];
-      set_logit(id, x > 0 ? x / params_.repetition_penalty : x * params_.repetition_penalty);
+      distinct_.push_back(id);
     }
   }
-  for (const int32_t id : drawn_) {
-    const float times = static_cast<float>(counts_[static_cast<size_t>(id)]);
-    set_logit(id, logits_[static_cast<size_t>(id)] - params_.presence_penalty -
-                      params_.frequency_penalty * times);
-  }
-  for (const int32_t id : banned_) {
-    logits_[static_cast<size_t>(id)] = kNegativeInfinity;
-  }
+  return distinct_;
 }
 
-void Sampler::find_block_maxima() {
-  max_ = kNegativeInfinity;
-  for (size_t b = 0; b < block_max_.size(); ++b) {
-    block_max_[b] = largest_of_block(logits_.data() + b * kBlock);
-    max_ = std::max(max_, block_max_[b]);
-  }
-  if (max_ == kNegativeInfinity) {
-    raise(ErrorKind::kInternal,
-          "sampling: no token has a finite logit: the model computed NaN or every token is banned");
-  }
+TokenDraw Sampler::next(std::span<const uint64_t> allowed) {
+  TokenDraw draw;
+  draw.allowed = allowed;
+  draw.biases = biases_;
+  draw.repeated = distinct_recent();
+  draw.repetition_penalty = params_.repetition_penalty;
+  draw.drawn = drawn_;
+  draw.presence_penalty = params_.presence_penalty;
+  draw.frequency_penalty = params_.frequency_penalty;
+  draw.banned = banned_;
+  draw.temperature = params_.temperature;
+  draw.top_k = params_.top_k;
+  draw.top_p = params_.top_p;
+  draw.min_p = params_.min_p;
+  draw.uniform = params_.temperature > 0 ? philox_uniform(params_.seed, 0, draws_) : 0;
+  return draw;
 }
 
-int32_t Sampler::argmax() const {
-  const auto block = std::find(block_max_.begin(), block_max_.end(), max_) - block_max_.begin();
-  const auto first = logits_.begin() + block * kBlock;
-  return static_cast<int32_t>(std::find(first, first + kBlock, max_) - logits_.begin());
-}
-
-float Sampler::weight(float logit) const {
-  return exp_of_negative((logit - max_) * inverse_temperature_);
-}
-
-void Sampler::compute_weights() {
-  const float max = max_;  // a member could be what weights_ points to, for all a compiler knows
-  const float scale = inverse_temperature_;
-  const float* in = logits_.data();
-  float* out = weights_.data();
-  const size_t count = logits_.size();
-  for (size_t i = 0; i < count; ++i) {
-    out[i] = exp_of_negative((in[i] - max) * scale);
-  }
-}
-
-/// Drops ids lighter than `least` or with a logit under `least_logit`, and sums what is left.
-void Sampler::sum_blocks(float least, float least_logit) {
-  for (size_t b = 0; b < block_sum_.size(); ++b) {
-    const float* logits = logits_.data() + b * kBlock;
-    float* weights = weights_.data() + b * kBlock;
-    std::array<double, 4> lanes{};
-    for (size_t i = 0; i < kBlock; i += 4) {
-      for (size_t lane = 0; lane < 4; ++lane) {
-        const float w = logits[i + lane] >= least_logit ? weights[i + lane] : 0.0f;
-        weights[i + lane] = w >= least ? w : 0.0f;
-        lanes[lane] += weights[i + lane];
-      }
-    }
-    block_sum_[b] = (lanes[0] + lanes[1]) + (lanes[2] + lanes[3]);
-  }
-}
-
-void Sampler::collect(float least_logit) {
-  candidates_.clear();
-  for (size_t b = 0; b < block_max_.size(); ++b) {
-    if (block_max_[b] < least_logit || block_max_[b] == kNegativeInfinity) {
-      continue;
-    }
-    for (size_t i = b * kBlock; i < (b + 1) * kBlock; ++i) {
-      if (logits_[i] >= least_logit && logits_[i] != kNegativeInfinity) {
-        candidates_.push_back({logits_[i], static_cast<int32_t>(i)});
-      }
-    }
-  }
-}
-
-/// The k best, best first.
-std::span<Sampler::Candidate> Sampler::top_k() {
-  const size_t k = static_cast<size_t>(params_.top_k);
-  float least = kNegativeInfinity;
-  if (k <= block_max_.size()) {
-    std::copy(block_max_.begin(), block_max_.end(), block_order_.begin());
-    const auto nth = block_order_.begin() + static_cast<std::ptrdiff_t>(k - 1);
-    std::nth_element(block_order_.begin(), nth, block_order_.end(), std::greater<>());
-    least = *nth;
-  }
-  collect(least);
-  const size_t kept = std::min(k, candidates_.size());
-  const auto end = candidates_.begin() + static_cast<std::ptrdiff_t>(kept);
-  if (kept < candidates_.size()) {
-    std::nth_element(candidates_.begin(), end - 1, candidates_.end(), BetterThan());
-  }
-  std::sort(candidates_.begin(), end, BetterThan());
-  return {candidates_.data(), kept};
-}
-
-/// Zeroes the weights outside the nucleus of the whole row but for those under the returned logit.
-float Sampler::cut_nucleus() {
-  const float scale = static_cast<float>(kBins) * inverse_temperature_ / -kLeastExponent;
-  const auto bin_of = [&](float logit) {
-    const float bin = (max_ - logit) * scale;
-    return bin < static_cast<float>(kBins - 1) ? static_cast<size_t>(bin) : kBins - 1;
-  };
-  std::array<double, kBins> bins{};
-  for (size_t i = 0; i < logits_.size(); ++i) {
-    bins[bin_of(logits_[i])] += weights_[i];
-  }
-  const double share = double{params_.top_p} * std::accumulate(bins.begin(), bins.end(), 0.0);
-  size_t crossing = 0;
-  double sum = bins[0];
-  while (sum < share && crossing + 1 < kBins) {
-    sum += bins[++crossing];
-  }
-  sum -= bins[crossing];
-  candidates_.clear();
-  for (size_t i = 0; i < logits_.size(); ++i) {
-    if (bin_of(logits_[i]) == crossing && weights_[i] > 0) {
-      candidates_.push_back({logits_[i], static_cast<int32_t>(i)});
-    }
-  }
-  std::sort(candidates_.begin(), candidates_.end(), BetterThan());
-  float least = kNegativeInfinity;
-  for (const Candidate& candidate : candidates_) {
-    float& weight = weights_[static_cast<size_t>(candidate.id)];
-    if (sum < share) {
-      sum += weight;
-      least = candidate.logit;
-    } else {
-      weight = 0;
-    }
-  }
-  return least;
-}
-
-/// What top_p and min_p leave of the k best.
-std::span<Sampler::Candidate> Sampler::shorten(std::span<Candidate> best) const {
-  double total = 0;
-  for (const Candidate& candidate : best) {
-    total += weight(candidate.logit);
-  }
-  const double share = double{params_.top_p} * total;
-  size_t kept = 0;
-  double sum = 0;
-  while (kept < best.size() && (kept == 0 || sum < share) &&
-         weight(best[kept].logit) >= params_.min_p) {
-    sum += weight(best[kept].logit);
-    ++kept;
-  }
-  return best.first(kept);
-}
-
-int32_t Sampler::draw_among(std::span<const Candidate> candidates, double uniform) const {
-  double total = 0;
-  for (const Candidate& candidate : candidates) {
-    total += weight(candidate.logit);
-  }
-  double rest = uniform * total;
-  for (const Candidate& candidate : candidates) {
-    rest -= weight(candidate.logit);
-    if (rest < 0) {
-      return candidate.id;
-    }
-  }
-  return candidates.front().id;  // rounding left a sliver of the last one's share
-}
-
-int32_t Sampler::draw_from_all(double uniform) const {
-  double total = 0;
-  for (const double sum : block_sum_) {
-    total += sum;
-  }
-  double rest = uniform * total;
-  for (size_t b = 0; b < block_sum_.size(); ++b) {
-    if (rest >= block_sum_[b]) {
-      rest -= block_sum_[b];
-      continue;
-    }
-    for (size_t i = b * kBlock; i < (b + 1) * kBlock; ++i) {
-      rest -= weights_[i];
-      if (rest < 0) {
-        return static_cast<int32_t>(i);
-      }
-    }
-    break;
-  }
-  return argmax();  // rounding left a sliver of a share
-}
-
-int32_t Sampler::sample(std::span<const float> logits, std::span<const uint64_t> allowed) {
-  load(logits);
-  if (!allowed.empty()) {
-    keep(allowed);
-  }
-  apply_penalties();
-  find_block_maxima();
-  int32_t id = 0;
-  if (params_.temperature == 0) {
-    id = argmax();
-  } else {
-    const double uniform = philox_uniform(params_.seed, 0, draws_);
-    if (uses_top_k()) {
-      id = draw_among(shorten(top_k()), uniform);
-    } else {
-      compute_weights();
-      sum_blocks(params_.min_p, params_.top_p < 1 ? cut_nucleus() : kNegativeInfinity);
-      id = draw_from_all(uniform);
-    }
-  }
+void Sampler::accept(int32_t id) {
   ++draws_;
   remember(id);
-  if (!counts_.empty() && counts_[static_cast<size_t>(id)]++ == 0) {
-    drawn_.push_back(id);
+  if (drawn_at_.empty()) {
+    return;
   }
-  return id;
+  int32_t& at = drawn_at_[static_cast<size_t>(id)];
+  if (at == 0) {
+    drawn_.emplace_back(id, 0);
+    at = static_cast<int32_t>(drawn_.size());
+  }
+  ++drawn_[static_cast<size_t>(at - 1)].second;
 }
 
 }  // namespace mm

@@ -47,6 +47,7 @@ class GenerationJob : public std::enable_shared_from_this<GenerationJob> {
       }
       for (size_t i = 0; i < choices_.size(); ++i) {
         options_.requests[i].grammar = format.grammar;
+        options_.requests[i].wants_logits = options_.top_logprobs >= 0;
         choices_[i].id =
             submit_generation(engine, *model_.tokenizer, options_.requests[i], callbacks(i));
         ++running_;

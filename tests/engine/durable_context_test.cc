@@ -67,7 +67,7 @@ class DurableContextTest : public ::testing::TestWithParam<std::string> {
       loaded.emplace(engine, *reader, static_cast<int64_t>(ids.size()) - 1);
     }
     std::vector<float> row;
-    EngineRequest request{.prompt = ids, .max_tokens = 1};
+    EngineRequest request{.prompt = ids, .max_tokens = 1, .wants_logits = true};
     request.on_event = [&](const Event& event) {
       if (event.kind == Event::Kind::kToken) {
         row.assign(event.logits.begin(), event.logits.end());

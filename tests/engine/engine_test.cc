@@ -16,9 +16,9 @@
 #include "base/rng.h"
 #include "engine/context_append.h"
 #include "engine/runner.h"
-#include "engine/sampler.h"
 #include "model/summary.h"
 #include "model/weights.h"
+#include "ops/token_draw.h"
 #include "tests/cache/context_fixture.h"
 #include "tests/engine/golden.h"
 #include "tests/engine/requests.h"
@@ -69,10 +69,11 @@ class EngineTest : public ::testing::TestWithParam<std::string> {
     Runner runner(model_, options);
     Drawn drawn;
     std::span<const float> logits = runner.prefill(prompt);
-    Sampler sampler({}, vocab_, model_.zero_rows);
+    HostTokenDrawer drawer(vocab_);
+    const TokenDraw greedy{.banned = model_.zero_rows};
     for (int64_t n = 0; n < tokens; ++n) {
       drawn.logits.emplace_back(logits.begin(), logits.end());
-      drawn.ids.push_back(sampler.sample(logits));
+      drawn.ids.push_back(drawer.draw(logits, greedy));
       if (n + 1 < tokens) {
         logits = runner.prefill({&drawn.ids.back(), 1});
       }

@@ -81,8 +81,9 @@ TEST(Generation, TokensComeWithTheLogitsTheyWereDrawnFrom) {
     EXPECT_EQ(*std::max_element(logits.begin(), logits.end()), logits[static_cast<size_t>(id)]);
     ids.push_back(id);
   };
-  GenerationResult result =
-      generate(*mini.engine(), mini.tokenizer, mini.request("Hi", 200), callbacks);
+  GenerationRequest request = mini.request("Hi", 200);
+  request.wants_logits = true;
+  GenerationResult result = generate(*mini.engine(), mini.tokenizer, request, callbacks);
   ASSERT_EQ(result.reason, FinishReason::kStop);
   result.ids.pop_back();  // the stop id is no part of the text
   EXPECT_EQ(ids, result.ids);

@@ -24,6 +24,7 @@ inline EngineRequest make_request(std::vector<int32_t> prompt, int64_t tokens, D
   EngineRequest request;
   request.prompt = std::move(prompt);
   request.max_tokens = tokens;
+  request.wants_logits = true;
   request.on_event = [&drawn](const Event& event) {
     drawn.usage = event.usage;
     if (event.kind == Event::Kind::kToken) {

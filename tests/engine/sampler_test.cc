@@ -18,6 +18,17 @@ namespace {
 constexpr float kInf = std::numeric_limits<float>::infinity();
 constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
 
+/// Draws as the engine does: what is drawn is remembered.
+int32_t sample(Sampler& sampler, const std::vector<float>& logits,
+               const std::vector<uint64_t>& allowed = {}) {
+  HostTokenDrawer drawer(static_cast<int64_t>(logits.size()));
+  const int32_t id = drawer.draw(logits, sampler.next(allowed));
+  if (id != kNoToken) {
+    sampler.accept(id);
+  }
+  return id;
+}
+
 SamplingParams hot() {
   SamplingParams params;
   params.temperature = 1;
@@ -77,7 +88,7 @@ void expect_draws_match(const std::vector<float>& logits, const SamplingParams& 
   Sampler sampler(params, static_cast<int64_t>(logits.size()), {});
   std::vector<int> counts(logits.size(), 0);
   for (int i = 0; i < draws; ++i) {
-    ++counts[static_cast<size_t>(sampler.sample(logits))];
+    ++counts[static_cast<size_t>(sample(sampler, logits))];
   }
   double statistic = 0;
   double merged_expected = 0;
@@ -106,7 +117,8 @@ void expect_draws_match(const std::vector<float>& logits, const SamplingParams& 
 
 int32_t greedy(const std::vector<float>& logits, const SamplingParams& params = {},
                const std::vector<int32_t>& banned = {}) {
-  return Sampler(params, static_cast<int64_t>(logits.size()), banned).sample(logits);
+  Sampler sampler(params, static_cast<int64_t>(logits.size()), banned);
+  return sample(sampler, logits);
 }
 
 TEST(Sampler, GreedyTakesTheLargestAndTheLowestIdAmongEquals) {
@@ -125,14 +137,14 @@ TEST(Sampler, ValuesThatAreNotFiniteNeverWin) {
   Sampler sampler(hot(), 5, {});
   std::set<int32_t> seen;
   for (int i = 0; i < 200; ++i) {
-    seen.insert(sampler.sample(logits));
+    seen.insert(sample(sampler, logits));
   }
   EXPECT_EQ(seen, (std::set<int32_t>{1, 3}));
 }
 
-TEST(Sampler, ARowWithoutAFiniteLogitIsAnError) {
-  EXPECT_THROW(greedy({kNan, kNan}), Error);
-  EXPECT_THROW(greedy({1, 2}, {}, {0, 1}), Error);
+TEST(Sampler, ARowWithoutAFiniteLogitHasNoToken) {
+  EXPECT_EQ(greedy({kNan, kNan}), kNoToken);
+  EXPECT_EQ(greedy({1, 2}, {}, {0, 1}), kNoToken);
 }
 
 TEST(Sampler, BannedIdsNeverWinWhateverTheBias) {
@@ -143,7 +155,7 @@ TEST(Sampler, BannedIdsNeverWinWhateverTheBias) {
   params.top_k = 2;
   Sampler sampler(params, 3, std::vector<int32_t>{1});
   for (int i = 0; i < 100; ++i) {
-    EXPECT_NE(sampler.sample(std::vector<float>{0, 50, 1}), 1);
+    EXPECT_NE(sample(sampler, std::vector<float>{0, 50, 1}), 1);
   }
 }
 
@@ -160,10 +172,10 @@ TEST(Sampler, RepetitionPenaltyLowersPositiveAndNegativeLogitsOfSeenIds) {
   params.repetition_penalty = 2;
   Sampler positive(params, 3, {});
   positive.accept_prompt(std::vector<int32_t>{0});
-  EXPECT_EQ(positive.sample(std::vector<float>{4, 3, 1}), 1);  // 4 / 2 < 3
+  EXPECT_EQ(sample(positive, std::vector<float>{4, 3, 1}), 1);  // 4 / 2 < 3
   Sampler negative(params, 3, {});
   negative.accept_prompt(std::vector<int32_t>{0});
-  EXPECT_EQ(negative.sample(std::vector<float>{-2, -3, -9}), 1);  // -2 · 2 < -3
+  EXPECT_EQ(sample(negative, std::vector<float>{-2, -3, -9}), 1);  // -2 · 2 < -3
 }
 
 TEST(Sampler, RepetitionPenaltyCountsARepeatedIdOnce) {
@@ -171,7 +183,7 @@ TEST(Sampler, RepetitionPenaltyCountsARepeatedIdOnce) {
   params.repetition_penalty = 2;
   Sampler sampler(params, 2, {});
   sampler.accept_prompt(std::vector<int32_t>{0, 0, 0, 0});
-  EXPECT_EQ(sampler.sample(std::vector<float>{4, 1.5f}), 0);  // 4 / 2, not 4 / 16
+  EXPECT_EQ(sample(sampler, std::vector<float>{4, 1.5f}), 0);  // 4 / 2, not 4 / 16
 }
 
 TEST(Sampler, RepetitionWindowForgetsOldIds) {
@@ -183,7 +195,7 @@ TEST(Sampler, RepetitionWindowForgetsOldIds) {
     params.penalty_window = window;
     Sampler sampler(params, 4, {});
     sampler.accept_prompt(std::vector<int32_t>{0, 1, 3});
-    EXPECT_EQ(sampler.sample(logits), expected) << "window " << window;
+    EXPECT_EQ(sample(sampler, logits), expected) << "window " << window;
   }
 }
 
@@ -194,7 +206,7 @@ TEST(Sampler, RepetitionWindowIsARing) {
   Sampler sampler(params, 4, {});
   std::vector<int32_t> drawn;
   for (int i = 0; i < 6; ++i) {
-    drawn.push_back(sampler.sample(std::vector<float>{4, 3, 2, 1}));
+    drawn.push_back(sample(sampler, std::vector<float>{4, 3, 2, 1}));
   }
   EXPECT_THAT(drawn, testing::ElementsAre(0, 1, 2, 0, 1, 2));
 }
@@ -205,10 +217,10 @@ TEST(Sampler, PresencePenaltyCountsOnceAndOnlyDrawnIds) {
   Sampler sampler(params, 3, {});
   sampler.accept_prompt(std::vector<int32_t>{0, 0});
   const std::vector<float> logits = {4, 3, 1};
-  EXPECT_EQ(sampler.sample(logits), 0);  // the prompt does not count
-  EXPECT_EQ(sampler.sample(logits), 1);  // 2.5, 3, 1
-  EXPECT_EQ(sampler.sample(logits), 0);  // 2.5, 1.5, 1
-  EXPECT_EQ(sampler.sample(logits), 0);  // still 2.5
+  EXPECT_EQ(sample(sampler, logits), 0);  // the prompt does not count
+  EXPECT_EQ(sample(sampler, logits), 1);  // 2.5, 3, 1
+  EXPECT_EQ(sample(sampler, logits), 0);  // 2.5, 1.5, 1
+  EXPECT_EQ(sample(sampler, logits), 0);  // still 2.5
 }
 
 TEST(Sampler, FrequencyPenaltyCountsEveryTime) {
@@ -217,7 +229,7 @@ TEST(Sampler, FrequencyPenaltyCountsEveryTime) {
   Sampler sampler(params, 2, {});
   std::vector<int32_t> drawn;
   for (int i = 0; i < 5; ++i) {
-    drawn.push_back(sampler.sample(std::vector<float>{2.5f, 1}));
+    drawn.push_back(sample(sampler, std::vector<float>{2.5f, 1}));
   }
   EXPECT_THAT(drawn, testing::ElementsAre(0, 0, 1, 0, 1));  // 2.5 1.5 | .5<1 | .5>0 | -.5<0
 }
@@ -235,7 +247,7 @@ TEST(Sampler, TemperatureSharpensAndFlattens) {
   }
   params.temperature = 1e-30f;
   Sampler sampler(params, 3, {});
-  EXPECT_EQ(sampler.sample(std::vector<float>{1, 1.001f, 0}), 1);
+  EXPECT_EQ(sample(sampler, std::vector<float>{1, 1.001f, 0}), 1);
 }
 
 TEST(Sampler, TopKKeepsTheKBest) {
@@ -297,7 +309,7 @@ TEST(Sampler, SameSeedSameDrawsAnotherSeedOthers) {
     Sampler sampler(params, 1000, {});
     std::vector<int32_t> ids;
     for (int i = 0; i < 50; ++i) {
-      ids.push_back(sampler.sample(logits));
+      ids.push_back(sample(sampler, logits));
     }
     return ids;
   };
@@ -312,12 +324,13 @@ TEST(Sampler, HugeLogitsDoNotOverflow) {
   params.repetition_penalty = 1e-30f;
   Sampler sampler(params, 3, {});
   sampler.accept_prompt(std::vector<int32_t>{1});
-  EXPECT_EQ(sampler.sample(std::vector<float>{-3e38f, 3e38f, 0}), 1);
+  EXPECT_EQ(sample(sampler, std::vector<float>{-3e38f, 3e38f, 0}), 1);
 }
 
 TEST(Sampler, ARowOfAnotherSizeIsAnError) {
   Sampler sampler({}, 3, {});
-  EXPECT_THROW(sampler.sample(std::vector<float>{1, 2}), Error);
+  HostTokenDrawer drawer(3);
+  EXPECT_THROW(drawer.draw(std::vector<float>{1, 2}, sampler.next()), Error);
 }
 
 std::vector<uint64_t> bits_of(const std::vector<int32_t>& ids, size_t vocab) {
@@ -355,18 +368,20 @@ TEST(Sampler, AMaskIsAsGoodAsLogitsOfMinusInfinity) {
       Sampler with_mask(params, kVocab, {});
       Sampler without(params, kVocab, {});
       for (int draw = 0; draw < 50; ++draw) {
-        const int32_t id = with_mask.sample(logits, bits_of(ids, kVocab));
-        EXPECT_EQ(id, without.sample(masked));
+        const int32_t id = sample(with_mask, logits, bits_of(ids, kVocab));
+        EXPECT_EQ(id, sample(without, masked));
         EXPECT_EQ(std::count(ids.begin(), ids.end(), id), 1);
       }
     }
   }
 }
 
-TEST(Sampler, AnEmptyMaskIsAnError) {
+TEST(Sampler, AnEmptyMaskHasNoToken) {
   Sampler sampler({}, 3, {});
-  EXPECT_THROW(sampler.sample(std::vector<float>{1, 2, 3}, std::vector<uint64_t>{0}), Error);
-  EXPECT_THROW(sampler.sample(std::vector<float>{1, 2, 3}, std::vector<uint64_t>{1, 0}), Error);
+  EXPECT_EQ(sample(sampler, {1, 2, 3}, {0}), kNoToken);
+  HostTokenDrawer drawer(3);
+  const std::vector<uint64_t> too_long = {1, 0};
+  EXPECT_THROW(drawer.draw(std::vector<float>{1, 2, 3}, sampler.next(too_long)), Error);
 }
 
 }  // namespace

@@ -14,8 +14,8 @@
 #include "engine/engine_loop.h"
 #include "engine/perplexity.h"
 #include "engine/runner.h"
-#include "engine/sampler.h"
 #include "model/upload.h"
+#include "ops/token_draw.h"
 #include "tests/cache/context_fixture.h"
 #include "tests/engine/golden.h"
 #include "tests/engine/requests.h"
@@ -98,10 +98,11 @@ class CudaEngineTest : public ::testing::TestWithParam<Case> {
     Runner runner(model_, runner_options(ComputeType::kF32, 1000));
     Drawn drawn;
     std::span<const float> logits = runner.prefill(prompt);
-    Sampler sampler({}, vocab_, model_.zero_rows);
+    HostTokenDrawer drawer(vocab_);
+    const TokenDraw greedy{.banned = model_.zero_rows};
     while (drawn.ids.size() < tokens) {
       drawn.logits.emplace_back(logits.begin(), logits.end());
-      drawn.ids.push_back(sampler.sample(logits));
+      drawn.ids.push_back(drawer.draw(logits, greedy));
       if (drawn.ids.size() < tokens) {
         logits = runner.prefill({&drawn.ids.back(), 1});
       }
