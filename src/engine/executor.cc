@@ -84,8 +84,9 @@ struct Executor::Impl {
   CacheViews views;
   const Probe* probe = nullptr;
   StepInputs inputs;
-  TensorView logits;   // of the last step
-  Tensor host_logits;  // empty where steps run on the host, as these
+  TensorView logits;          // of the last step
+  Tensor host_logits;         // empty where steps run on the host, as these
+  std::vector<bool> fetched;  // which rows of host_logits are those of the last step
   Tensor device_ids, host_ids;
   std::vector<HostTokenDrawer> drawers;  // of each thread
   bool pending = false;                  // a step has not been waited for
@@ -134,6 +135,7 @@ struct Executor::Impl {
     wait_for_step();
     pending = true;
     logits = forward_or_repeat(inputs.write(parts, views));
+    fetched.assign(static_cast<size_t>(logits.dim(0)), options.device.is_host());
   }
 
   /// A step without logits is waited for too: its errors are its own, and the next one may write
@@ -153,52 +155,67 @@ struct Executor::Impl {
     const TensorView result = host_logits.view().slice(0, logits.dim(0));
     queue_copy(result.data, Device{}, logits.data, options.device, logits.bytes());
     wait_for_step();
+    fetched.assign(fetched.size(), true);
     return result;
   }
 
-  std::span<const float> row(int64_t index) {
-    const int64_t width = logits.dim(1);
+  std::span<const float> row(int64_t index) const {
     const TensorView& rows = options.device.is_host() ? logits : host_logits.view();
-    const TensorView to = rows.slice(index, index + 1);
-    if (!options.device.is_host()) {
-      copy_bytes(to.data, Device{}, logits.slice(index, index + 1).data, options.device,
-                 to.bytes());
+    return {rows.at(index).ptr<float>(), static_cast<size_t>(logits.dim(1))};
+  }
+
+  /// Makes a row of a step that has been waited for one that row() may read.
+  void fetch(int64_t index) {
+    if (fetched[static_cast<size_t>(index)]) {
+      return;
     }
-    return {to.ptr<float>(), static_cast<size_t>(width)};
+    const TensorView from = logits.at(index);
+    copy_bytes(host_logits.view().at(index).data, Device{}, from.data, options.device,
+               from.bytes());
+    fetched[static_cast<size_t>(index)] = true;
   }
 
   void draw(std::span<const TokenDraw> draws, std::span<int32_t> ids) {
     const auto count = static_cast<int64_t>(draws.size());
+    MM_CHECK(count == logits.dim(0) && ids.size() == draws.size(),
+             "{} draws from {} rows for {} ids", count, logits.dim(0), ids.size());
+    std::fill(ids.begin(), ids.end(), kTooManyCandidates);
     if (token_drawer == nullptr) {
       finish();
-      draw_on_host(draws, ids, [](int32_t) { return true; });
-      return;
-    }
-    if (count > 0) {
+    } else if (count > 0) {
       const TensorView drawn = device_ids.view().slice(0, count);
       const TensorView host = host_ids.view().slice(0, count);
       token_drawer->draw_tokens(logits, draws, drawn);
       queue_copy(host.data, Device{}, drawn.data, options.device, host.bytes());
       wait_for_step();
       std::copy_n(host.ptr<int32_t>(), count, ids.begin());
-      draw_on_host(draws, ids, [](int32_t id) { return id == TokenDrawer::kTooMany; });
     }
     wait_for_step();
+    draw_rest_on_host(draws, ids);
   }
 
-  /// Rows are independent, so threads share out those whose id `wanted` tells. On a device few.
-  void draw_on_host(std::span<const TokenDraw> draws, std::span<int32_t> ids,
-                    const std::function<bool(int32_t)>& wanted) {
+  /// Rows are independent, so threads share out those without an id: all where the backend cannot
+  /// draw, else few.
+  void draw_rest_on_host(std::span<const TokenDraw> draws, std::span<int32_t> ids) {
+    const auto is_left = [&](size_t n) { return ids[n] == kTooManyCandidates; };
+    if (std::find(ids.begin(), ids.end(), kTooManyCandidates) == ids.end()) {
+      return;
+    }
+    for (size_t n = 0; n < ids.size(); ++n) {
+      if (is_left(n)) {
+        fetch(static_cast<int64_t>(n));
+      }
+    }
     drawers.resize(static_cast<size_t>(pool.size()), HostTokenDrawer(model.config.vocab_size));
-    pool.parallel_for(
-        static_cast<int64_t>(draws.size()), 1, [&](int64_t begin, int64_t end, int thread) {
-          for (int64_t n = begin; n < end; ++n) {
-            int32_t& id = ids[static_cast<size_t>(n)];
-            if (wanted(id)) {
-              id = drawers[static_cast<size_t>(thread)].draw(row(n), draws[static_cast<size_t>(n)]);
-            }
-          }
-        });
+    const auto draw_rows = [&](int64_t begin, int64_t end, int thread) {
+      for (int64_t i = begin; i < end; ++i) {
+        const auto n = static_cast<size_t>(i);
+        if (is_left(n)) {
+          ids[n] = drawers[static_cast<size_t>(thread)].draw(row(i), draws[n]);
+        }
+      }
+    };
+    pool.parallel_for(static_cast<int64_t>(draws.size()), 1, draw_rows);
   }
 };
 
@@ -222,6 +239,7 @@ void Executor::draw(std::span<const TokenDraw> draws, std::span<int32_t> ids) {
   impl_->draw(draws, ids);
 }
 std::span<const float> Executor::logits(int64_t row) {
+  impl_->fetch(row);
   return impl_->row(row);
 }
 const CacheStorage& Executor::storage() const {

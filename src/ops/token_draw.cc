@@ -20,39 +20,8 @@ namespace mm {
 namespace {
 
 constexpr int64_t kBlock = 64;
-constexpr size_t kBins = 1024;
+constexpr size_t kBins = kDrawBins;
 constexpr float kNegativeInfinity = -std::numeric_limits<float>::infinity();
-
-/// Below this exp(x) is not computed: it would be subnormal.
-constexpr float kLeastExponent = -87.0f;
-
-/// exp(x) for x ≤ 0, rounded to a multiple of 2^-32, before that with a relative error of a few
-/// 1e-7, the same bits on every machine (a libm's expf is not), in a form that vectorises: x = n·ln
-/// 2 + r, Taylor in r, |r| ≤ ln 2 / 2.
-inline float weight_of_negative(float x) {
-  constexpr float kLog2E = 1.44269504f;
-  constexpr float kLn2High = 0.693359375f;
-  constexpr float kLn2Low = -2.12194440e-4f;
-  constexpr float kRounder = 12582912.0f;  // 1.5 · 2^23: adding it rounds to an integer
-  const float clamped = x > kLeastExponent ? x : kLeastExponent;
-  const float shifted = clamped * kLog2E + kRounder;
-  const float n = shifted - kRounder;
-  const float r = (clamped - n * kLn2High) - n * kLn2Low;
-  float sum = 1.0f / 5040;
-  sum = sum * r + 1.0f / 720;
-  sum = sum * r + 1.0f / 120;
-  sum = sum * r + 1.0f / 24;
-  sum = sum * r + 1.0f / 6;
-  sum = sum * r + 0.5f;
-  sum = sum * r + 1.0f;
-  sum = sum * r + 1.0f;
-  const int32_t exponent = static_cast<int32_t>(n) + 127;
-  const float power = std::bit_cast<float>(static_cast<uint32_t>(exponent) << 23);
-  const float weight = x > kLeastExponent ? sum * power : 0.0f;
-  // From 2^-8 on a float is a multiple of 2^-32 anyway.
-  constexpr float kUnits = 0x1.8p-9f;  // adding it rounds numbers below 2^-9 to such multiples
-  return weight < 0x1p-9f ? (weight + kUnits) - kUnits : weight;
-}
 
 /// Down to a multiple of 2^-32, as weights are: what is left of it after a subtraction of weights
 /// is exact.
@@ -87,12 +56,6 @@ float inverse_temperature(const TokenDraw& draw) {
 
 HostTokenDrawer::HostTokenDrawer(int64_t vocab_size) : vocab_size_(vocab_size) {}
 
-/// Keeps the row free of NaN and +inf whatever biases and penalties do to it.
-void HostTokenDrawer::set_logit(int32_t id, float value) {
-  constexpr float kLargest = std::numeric_limits<float>::max();
-  logits_[static_cast<size_t>(id)] = value < kLargest ? value : kLargest;
-}
-
 void HostTokenDrawer::load(std::span<const float> logits) {
   MM_CHECK(static_cast<int64_t>(logits.size()) == vocab_size_, "{} logits, vocabulary of {}",
            logits.size(), vocab_size_);
@@ -106,7 +69,7 @@ void HostTokenDrawer::load(std::span<const float> logits) {
   const float* in = logits.data();
   float* out = logits_.data();
   for (int64_t i = 0; i < vocab_size_; ++i) {
-    out[i] = in[i] - in[i] == 0 ? in[i] : kNegativeInfinity;  // x - x is NaN unless x is finite
+    out[i] = finite_logit(in[i]);
   }
 }
 
@@ -134,19 +97,18 @@ void HostTokenDrawer::keep(std::span<const uint64_t> allowed) {
 }
 
 void HostTokenDrawer::apply_changes(const TokenDraw& draw) {
+  const auto at = [&](int32_t id) -> float& { return logits_[static_cast<size_t>(id)]; };
   for (const auto& [id, bias] : draw.biases) {
-    set_logit(id, logits_[static_cast<size_t>(id)] + bias);
+    at(id) = biased_logit(at(id), bias);
   }
   for (const int32_t id : draw.repeated) {
-    const float x = logits_[static_cast<size_t>(id)];
-    set_logit(id, x > 0 ? x / draw.repetition_penalty : x * draw.repetition_penalty);
+    at(id) = repeated_logit(at(id), draw.repetition_penalty);
   }
   for (const auto& [id, times] : draw.drawn) {
-    set_logit(id, logits_[static_cast<size_t>(id)] - draw.presence_penalty -
-                      draw.frequency_penalty * static_cast<float>(times));
+    at(id) = drawn_logit(at(id), times, draw.presence_penalty, draw.frequency_penalty);
   }
   for (const int32_t id : draw.banned) {
-    logits_[static_cast<size_t>(id)] = kNegativeInfinity;
+    at(id) = kNegativeInfinity;
   }
 }
 
@@ -165,7 +127,7 @@ int32_t HostTokenDrawer::argmax() const {
 }
 
 float HostTokenDrawer::weight(float logit) const {
-  return weight_of_negative((logit - max_) * inverse_temperature_);
+  return draw_weight((logit - max_) * inverse_temperature_);
 }
 
 void HostTokenDrawer::compute_weights() {
@@ -176,7 +138,7 @@ void HostTokenDrawer::compute_weights() {
   float* out = weights_.data();
   const size_t count = logits_.size();
   for (size_t i = 0; i < count; ++i) {
-    out[i] = weight_of_negative((in[i] - max) * scale);
+    out[i] = draw_weight((in[i] - max) * scale);
   }
 }
 
@@ -232,10 +194,9 @@ std::span<HostTokenDrawer::Candidate> HostTokenDrawer::top_k(size_t k) {
 
 /// Zeroes the weights outside the nucleus of the whole row but for those under the returned logit.
 float HostTokenDrawer::cut_nucleus(float top_p) {
-  const float scale = static_cast<float>(kBins) * inverse_temperature_ / -kLeastExponent;
+  const float scale = draw_bin_scale(inverse_temperature_);
   const auto bin_of = [&](float logit) {
-    const float bin = (max_ - logit) * scale;
-    return bin < static_cast<float>(kBins - 1) ? static_cast<size_t>(bin) : kBins - 1;
+    return static_cast<size_t>(draw_bin(max_ - logit, scale));
   };
   std::array<double, kBins> bins{};
   for (size_t i = 0; i < logits_.size(); ++i) {

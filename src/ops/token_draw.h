@@ -13,6 +13,7 @@
 #include <utility>
 #include <vector>
 
+#include "ops/draw_math.h"
 #include "tensor/tensor.h"
 
 namespace mm {
@@ -38,9 +39,6 @@ struct TokenDraw {
 /// 1 / temperature, finite.
 float inverse_temperature(const TokenDraw& draw);
 
-/// No id: the row has no finite logit that may win.
-constexpr int32_t kNoToken = -1;
-
 /// Draws on the host. Cost: O(V) cheap operations and no allocation per draw; nothing of size V is
 /// ever sorted.
 class HostTokenDrawer {
@@ -59,7 +57,6 @@ class HostTokenDrawer {
   };
   struct BetterThan;
 
-  void set_logit(int32_t id, float value);
   void load(std::span<const float> logits);
   void keep(std::span<const uint64_t> allowed);
   void apply_changes(const TokenDraw& draw);
@@ -91,12 +88,10 @@ class TokenDrawer {
  public:
   virtual ~TokenDrawer() = default;
 
-  /// Not drawn: more candidates than there is room for; the host can.
-  static constexpr int32_t kTooMany = -2;
-
-  /// Queues the draws of rows of logits f32 [R, V], which are lost, and writes ids i32 [R] (or
-  /// kNoToken, kTooMany), where `logits` lie. The same ids as HostTokenDrawer's. Returns at once;
-  /// what `draws` points to may change then. Throws kDevice, kOutOfMemory.
+  /// Queues the draws of rows of logits f32 [R, V], with draws[i] from row i, and writes ids i32
+  /// [R] where `logits` lie: the same ids as HostTokenDrawer's, or kNoToken, or kTooManyCandidates
+  /// for the host to draw. The logits stay as they are. Returns at once; what `draws` points to may
+  /// change then. Throws kDevice, kOutOfMemory.
   virtual void draw_tokens(const TensorView& logits, std::span<const TokenDraw> draws,
                            const TensorView& ids) = 0;
 };
