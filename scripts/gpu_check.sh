@@ -27,8 +27,8 @@ while [ $# -gt 0 ]; do
       shift 2
       ;;
     --no-sanitizer) only=${only/sanitizer,/} && shift ;;
-    lightning | experts | softmax | upload) groups+=("$1") && shift ;;
-    *) die "unknown argument $1: --binaries DIR, --results DIR, --no-sanitizer, --only CHECKS, --config FILE, --long-config FILE, lightning, experts, softmax, upload" ;;
+    lightning | experts | softmax | sampling | upload) groups+=("$1") && shift ;;
+    *) die "unknown argument $1: --binaries DIR, --results DIR, --no-sanitizer, --only CHECKS, --config FILE, --long-config FILE, lightning, experts, softmax, sampling, upload" ;;
   esac
 done
 
@@ -77,7 +77,7 @@ check() {
 
 # Small shapes of every hand-written kernel; the whole list would take an hour under the tools.
 small='*Fast*lightning_128*:*Fast*softmax_*128*:*Decoding*:*Uneven*:*Fast*group*:*Linear*bf16'
-small+=':*Linear*fp8:*Linear*int4_32:*Fused*:*Gated*:*Residual*'
+small+=':*Linear*fp8:*Linear*int4_32:*Fused*:*Gated*:*Residual*:*TokenDraw*Small*'
 
 # in_parts PROGRAM ARGUMENTS…: a test program's cases in as many processes as help.
 in_parts() {
@@ -140,7 +140,7 @@ if wanted sanitizer; then
   done
   check "compute-sanitizer engine" build/log/gpu_memcheck_engine.log "$tool" --tool memcheck \
     --error-exitcode 1 "$binaries/mm_engine_cuda_test" --gtest_brief=1 \
-    --gtest_filter="*HostCache*:*EngineDrawsTheGoldenTokens/tiny*"
+    --gtest_filter="*HostCache*:*EngineDrawsTheGoldenTokens/tiny*:*DrawsAreThoseOfTheHost/tiny"
 fi
 tables=()
 # bench_peers COMMIT: cuDNN and cuBLAS through PyTorch, where there is one; what they reach on

@@ -9,6 +9,7 @@
 #include "ops/cuda/add_residual.h"
 #include "ops/cuda/add_scaled.h"
 #include "ops/cuda/check.h"
+#include "ops/cuda/draw_upload.h"
 #include "ops/cuda/elementwise.h"
 #include "ops/cuda/embed.h"
 #include "ops/cuda/from_views.h"
@@ -25,9 +26,11 @@
 #include "ops/cuda/softmax_decode.h"
 #include "ops/cuda/softmax_prefill_sm90.h"
 #include "ops/cuda/store_kv.h"
+#include "ops/cuda/token_draw.h"
 #include "ops/cuda/workspace.h"
 #include "ops/repeater.h"
 #include "ops/step_kind.h"
+#include "ops/token_draw.h"
 
 namespace mm {
 namespace {
@@ -54,7 +57,7 @@ cudaDeviceProp usable_device(int index) {
   return properties;
 }
 
-class CudaBackend final : public Backend, public Repeater, public StepAware {
+class CudaBackend final : public Backend, public Repeater, public StepAware, public TokenDrawer {
  public:
   explicit CudaBackend(const CudaOptions& options)
       : options_(options),
@@ -65,7 +68,8 @@ class CudaBackend final : public Backend, public Repeater, public StepAware {
                    .vendor_blas = options.vendor_blas && !options.deterministic,
                    .plain = options.plain},
                   workspace_),
-        queue_(static_cast<cudaStream_t>(options.stream), options.overlap) {
+        queue_(static_cast<cudaStream_t>(options.stream), options.overlap),
+        draws_(cuda_device(options.device)) {
     MM_CUDA(cudaSetDevice(options.device));
     // Ordered with the default stream, so that copy_bytes sees finished work.
     if (queue_.stream == nullptr)
@@ -90,6 +94,20 @@ class CudaBackend final : public Backend, public Repeater, public StepAware {
       return;
     step_ = kind;
     products_.choose_by(kind);
+  }
+
+  void draw_tokens(const TensorView& logits, std::span<const TokenDraw> draws,
+                   const TensorView& ids) override {
+    const auto rows = static_cast<int64_t>(draws.size());
+    MM_CHECK(logits.dim(0) == rows && ids.numel() == rows && logits.is_contiguous(),
+             "{} draws from {} rows for {} ids", rows, logits.dim(0), ids.numel());
+    if (rows == 0)
+      return;
+    const int64_t vocab = logits.dim(1);
+    const char* upload = draws_.send(draws, vocab, queue_.stream);
+    launch_token_draw({logits.ptr<float>(), rows, vocab, upload, ids.ptr<int32_t>()},
+                      queue_.stream);
+    draws_.read_by(queue_.stream);
   }
 
  private:
@@ -328,6 +346,7 @@ class CudaBackend final : public Backend, public Repeater, public StepAware {
   Products products_;
   Queue queue_;
   Recorder recorder_;
+  DrawUpload draws_;
 };
 
 }  // namespace
