@@ -6,7 +6,9 @@
 
 #include <algorithm>
 #include <memory>
+#include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/error.h"
@@ -14,6 +16,8 @@
 #include "engine/engine_loop.h"
 #include "engine/perplexity.h"
 #include "engine/runner.h"
+#include "engine/sampler.h"
+#include "engine/token_mask.h"
 #include "model/upload.h"
 #include "ops/token_draw.h"
 #include "tests/cache/context_fixture.h"
@@ -204,6 +208,102 @@ TEST_P(CudaEngineTest, BatchEqualsSingle) {
     SCOPED_TRACE(i);
     expect_cold(drawn[i], prompts[i]);
     EXPECT_EQ(drawn[i].reason, FinishReason::kLength);
+  }
+}
+
+/// Allows every third id, another third after each draw.
+class ThirdsMask final : public TokenMask {
+ public:
+  explicit ThirdsMask(int32_t vocab) : vocab_(vocab) {}
+  void find_allowed(std::span<uint64_t> allowed) override {
+    std::fill(allowed.begin(), allowed.end(), 0);
+    for (int32_t id = third_; id < vocab_; id += 3)
+      allowed[static_cast<size_t>(id) / 64] |= uint64_t{1} << (id % 64);
+  }
+  void accept(int32_t id) override { third_ = (id + 1) % 3; }
+  bool must_end() const override { return false; }
+
+ private:
+  int32_t vocab_;
+  int32_t third_ = 0;
+};
+
+/// Requests whose draws differ in what they depend on.
+std::vector<SamplingParams> kinds_of_sampling() {
+  std::vector<SamplingParams> kinds(6);
+  for (size_t i = 1; i < kinds.size(); ++i) {
+    kinds[i].temperature = 1;
+    kinds[i].seed = 100 + i;
+  }
+  kinds[2].top_p = 0.9F;
+  kinds[3].top_k = 40;
+  kinds[3].top_p = 0.95F;
+  kinds[3].repetition_penalty = 1.2F;
+  kinds[4].min_p = 0.02F;
+  kinds[4].presence_penalty = 0.5F;
+  kinds[4].frequency_penalty = 0.3F;
+  kinds[5].temperature = 1.5F;
+  kinds[5].top_p = 0.8F;
+  kinds[5].repetition_penalty = 1.1F;
+  kinds[5].penalty_window = -1;
+  kinds[5].logit_bias = {{5, 3}, {9, -100}};
+  return kinds;
+}
+
+// What the host draws, with the same seeds, from the logits that each token came with.
+TEST_P(CudaEngineTest, DrawsAreThoseOfTheHost) {
+  const std::vector<SamplingParams> kinds = kinds_of_sampling();
+  for (const bool graphs : {false, true}) {
+    EngineOptions o = options(6);
+    o.graphs = graphs;
+    Engine engine(model_, o);
+    std::vector<Drawn> drawn(2 * kinds.size());
+    for (size_t i = 0; i < drawn.size(); ++i) {
+      EngineRequest request = make_request(random_ids(30, vocab_, i), 25, drawn[i]);
+      request.sampling = kinds[i / 2];
+      if (i % 2 == 1)
+        request.mask = std::make_shared<ThirdsMask>(vocab_);
+      engine.submit(std::move(request));
+    }
+    run_all(engine);
+    HostTokenDrawer drawer(vocab_);
+    for (size_t i = 0; i < drawn.size(); ++i) {
+      SCOPED_TRACE(i);
+      EXPECT_EQ(drawn[i].error, "");
+      ASSERT_EQ(drawn[i].ids.size(), 25U);
+      Sampler sampler(kinds[i / 2], vocab_, model_.zero_rows);
+      sampler.accept_prompt(random_ids(30, vocab_, i));
+      ThirdsMask mask(vocab_);
+      std::vector<uint64_t> allowed(i % 2 == 1 ? static_cast<size_t>(vocab_ + 63) / 64 : 0);
+      for (size_t n = 0; n < drawn[i].ids.size(); ++n) {
+        if (i % 2 == 1)
+          mask.find_allowed(allowed);
+        ASSERT_EQ(drawn[i].ids[n], drawer.draw(drawn[i].logits[n], sampler.next(allowed))) << n;
+        sampler.accept(drawn[i].ids[n]);
+        mask.accept(drawn[i].ids[n]);
+      }
+    }
+  }
+}
+
+// Logits that nobody asks for do not leave the device, and change nothing.
+TEST_P(CudaEngineTest, DrawsDoNotDependOnWhoWantsLogits) {
+  std::vector<std::vector<Drawn>> drawn(2, std::vector<Drawn>(6));
+  for (const bool wanted : {false, true}) {
+    Engine engine(model_, options(6));
+    for (size_t i = 0; i < drawn[0].size(); ++i) {
+      EngineRequest request = make_request(random_ids(30, vocab_, i), 20, drawn[wanted ? 1 : 0][i]);
+      request.sampling = kinds_of_sampling()[i];
+      request.wants_logits = wanted;
+      engine.submit(std::move(request));
+    }
+    run_all(engine);
+  }
+  for (size_t i = 0; i < drawn[0].size(); ++i) {
+    EXPECT_EQ(drawn[0][i].error, "");
+    EXPECT_EQ(drawn[0][i].ids, drawn[1][i].ids) << i;
+    EXPECT_TRUE(drawn[0][i].logits.at(0).empty());
+    EXPECT_FALSE(drawn[1][i].logits.at(0).empty());
   }
 }
 
