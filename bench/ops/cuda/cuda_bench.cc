@@ -1,5 +1,5 @@
 // Times the kernels of ops/cuda against ceilings of the same run:
-//   mm_cuda_bench [--json FILE] [lightning|experts|softmax|upload]…  all by default
+//   mm_cuda_bench [--json FILE] [lightning|experts|softmax|sampling|upload]…  all by default
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -17,7 +17,7 @@
 namespace mm::bench {
 namespace {
 
-constexpr std::array kGroups = {"lightning", "experts", "softmax", "upload"};
+constexpr std::array kGroups = {"lightning", "experts", "softmax", "sampling", "upload"};
 
 struct Options {
   std::string json;
@@ -33,8 +33,10 @@ Options parse(int argc, char** argv) {
     } else if (std::find(kGroups.begin(), kGroups.end(), argument) != kGroups.end()) {
       options.groups.push_back(argument);
     } else {
-      bad_input("unknown argument {}: expected --json FILE, lightning, experts, softmax or upload",
-                argument);
+      bad_input(
+          "unknown argument {}: expected --json FILE, lightning, experts, softmax, sampling or "
+          "upload",
+          argument);
     }
   }
   if (options.groups.empty())
@@ -102,6 +104,8 @@ void run(const Options& options) {
       bench_experts(stream, rows);
     if (group == "softmax")
       bench_softmax(stream, rows);
+    if (group == "sampling")
+      bench_sampling(stream, rows);
     if (group == "upload")
       bench_upload(stream, rows);
   }

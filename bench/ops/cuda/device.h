@@ -72,6 +72,7 @@ struct Row {
 void bench_lightning(cudaStream_t stream, std::vector<Row>& rows);
 void bench_experts(cudaStream_t stream, std::vector<Row>& rows);
 void bench_softmax(cudaStream_t stream, std::vector<Row>& rows);
+void bench_sampling(cudaStream_t stream, std::vector<Row>& rows);
 void bench_upload(cudaStream_t stream, std::vector<Row>& rows);
 
 }  // namespace mm::bench
