@@ -17,6 +17,21 @@ CUtensorMap make_matrix_map(const void* data, DType type, int64_t rows, int64_t 
 
 }  // namespace
 
+int grouped_tile_rows(const GroupedGemmParams& p, DType x_type, int multiprocessors) {
+  const int64_t outputs = p.gated ? kGemmTileOutputs / 2 : kGemmTileOutputs;
+  const int64_t across = (p.n + outputs - 1) / outputs;
+  const int64_t rows = (p.rows + p.experts - 1) / p.experts;
+  const auto tiles = [&](int64_t height) {
+    return across * p.experts * ((rows + height - 1) / height);
+  };
+  int most = x_type == DType::kF8E4M3 ? kFp8TileRows : kBf16TileRows;
+  for (const int fewer : {96, 64, 32}) {
+    if (tiles(most) < multiprocessors)
+      most = fewer;
+  }
+  return most;
+}
+
 RowMaps make_row_maps(const void* data, DType type, int64_t rows, int64_t cols) {
   RowMaps maps;
   for (int i = 0; i < kRowBoxes; ++i)

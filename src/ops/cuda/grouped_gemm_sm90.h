@@ -29,13 +29,22 @@ struct GroupedGemmParams {
   void* out = nullptr;                   ///< [rows, N] bf16 or f32, aligned to 16 bytes, written
   int32_t* counter = nullptr;            ///< one word, 0 before and after
   DType out_type = DType::kBf16;
-  int64_t rows = 0;  ///< S
-  int experts = 0;   ///< at most kMaxGemmExperts
-  int n = 0;         ///< N, a multiple of 8
-  int k = 0;         ///< K, a multiple of 8 (bf16) or 16 (e4m3)
+  int64_t rows = 0;   ///< S
+  int experts = 0;    ///< at most kMaxGemmExperts
+  int tile_rows = 0;  ///< grouped_tile_rows(), a multiple of 8
+  int n = 0;          ///< N, a multiple of 8
+  int k = 0;          ///< K, a multiple of 8 (bf16) or 16 (e4m3)
 };
 
 constexpr int kMaxGemmExperts = 256;
+constexpr int kBf16TileRows = 192;  ///< of a tile, at most
+constexpr int kFp8TileRows = 136;
+constexpr int kGemmTileOutputs = 256;  ///< of a tile; of a gated product, half as many
+
+/// Most rows of a tile: as many as registers hold sums for, fewer where that gives some of
+/// `multiprocessors` no tile.
+int grouped_tile_rows(const GroupedGemmParams& params, DType x_type, int multiprocessors);
+
 constexpr int kRowBox = 64;    ///< rows of x that the largest copy moves
 constexpr int kRowBoxes = 4;   ///< sizes of copies: 64, 32, 16 and 8 rows
 constexpr int kGatedRows = 8;  ///< neighbouring rows of one matrix in a copy from two

@@ -137,18 +137,19 @@ LinearParams Products::round_fp8(const LinearParams& p, Queue queue) {
 
 void Products::run_grouped_gemm(const LinearParams& p, const ExpertWeights& weights,
                                 const ExpertWeights* up, Queue queue) {
-  const GroupedGemmParams params = {.offsets = p.offsets,
-                                    .weights = gemm_weights(weights, up, p),
-                                    .x_scales = p.x_scales,
-                                    .gated = up != nullptr,
-                                    .silu = p.silu,
-                                    .out = p.out,
-                                    .counter = static_cast<int32_t*>(counter_.data()),
-                                    .out_type = p.out_type,
-                                    .rows = p.rows,
-                                    .experts = p.experts,
-                                    .n = static_cast<int>(p.shape.rows),
-                                    .k = static_cast<int>(p.shape.cols)};
+  GroupedGemmParams params = {.offsets = p.offsets,
+                              .weights = gemm_weights(weights, up, p),
+                              .x_scales = p.x_scales,
+                              .gated = up != nullptr,
+                              .silu = p.silu,
+                              .out = p.out,
+                              .counter = static_cast<int32_t*>(counter_.data()),
+                              .out_type = p.out_type,
+                              .rows = p.rows,
+                              .experts = p.experts,
+                              .n = static_cast<int>(p.shape.rows),
+                              .k = static_cast<int>(p.shape.cols)};
+  params.tile_rows = grouped_tile_rows(params, p.x_type, options_.multiprocessors);
   const RowMaps x = make_row_maps(p.x, p.x_type, p.rows, p.shape.cols);
   if (p.x_type == DType::kF8E4M3) {
     launch_grouped_gemm_fp8(params, x, options_.multiprocessors, queue);

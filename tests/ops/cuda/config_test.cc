@@ -1,6 +1,7 @@
 // Choices made on the host, which need no device.
 #include <gtest/gtest.h>
 
+#include "ops/cuda/grouped_gemm_sm90.h"
 #include "ops/cuda/lightning_decode.h"
 #include "ops/cuda/lightning_prefill_sm90.h"
 #include "ops/cuda/narrow_linear.h"
@@ -46,6 +47,23 @@ TEST(SoftmaxDecodeConfig, AlikeForAllRowsAndTables) {
       EXPECT_EQ(config.workspace_bytes, rows * 8 * 16 * 8 * 130 * 4);
     }
   }
+}
+
+TEST(GroupedGemmConfig, SmallerTilesWhereLargeOnesAreTooFew) {
+  const auto rows_of = [](int64_t rows, int experts, int n, bool gated, DType type) {
+    GroupedGemmParams params;
+    params.rows = rows;
+    params.experts = experts;
+    params.n = n;
+    params.gated = gated;
+    return grouped_tile_rows(params, type, 132);
+  };
+  EXPECT_EQ(rows_of(16'384, 32, 9216, true, DType::kBf16), kBf16TileRows);
+  EXPECT_EQ(rows_of(16'384, 32, 9216, true, DType::kF8E4M3), kFp8TileRows);
+  EXPECT_EQ(rows_of(2048, 1, 512, false, DType::kBf16), 32);             // 2 × 64 tiles
+  EXPECT_EQ(rows_of(2048, 1, 1536, false, DType::kBf16), 96);            // 6 × 22
+  EXPECT_EQ(rows_of(4096, 8, 1024, true, DType::kBf16), kBf16TileRows);  // 8 × 8 × 3
+  EXPECT_EQ(rows_of(1, 1, 256, false, DType::kBf16), 32);
 }
 
 TEST(SoftmaxConfig, FastKernelsWantPagesOfTheirTypeAndSize) {

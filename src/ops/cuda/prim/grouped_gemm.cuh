@@ -34,7 +34,7 @@ struct Bf16Operands {
   using Element = bf16;
   static constexpr DType kType = DType::kBf16;
   static constexpr int kDepth = 64;
-  static constexpr int kTileRows = 192;
+  static constexpr int kTileRows = kBf16TileRows;
   static constexpr int kStages = 4;
 };
 
@@ -44,14 +44,14 @@ struct Fp8Operands {
   using Element = __nv_fp8_e4m3;
   static constexpr DType kType = DType::kF8E4M3;
   static constexpr int kDepth = 128;
-  static constexpr int kTileRows = 136;
+  static constexpr int kTileRows = kFp8TileRows;
   static constexpr int kStages = 4;
 };
 
 namespace {
 
-constexpr int kTileWeights = 256;  // rows
-constexpr int kHalves = 2;         // of a warpgroup's rows of weights, 64 each
+constexpr int kTileWeights = kGemmTileOutputs;  // rows
+constexpr int kHalves = 2;                      // of a warpgroup's rows of weights, 64 each
 constexpr int kNotes = 2;
 constexpr int kTogether = 16;  // with 192 rows of 6,144 bf16: 38 MB at most, weights besides
 constexpr int kThreads = 384;
@@ -94,14 +94,14 @@ class TileWalk {
   __device__ explicit TileWalk(const GroupedGemmParams& params)
       : p_(params), across_((params.n + kTileOutputs<Gated> - 1) / kTileOutputs<Gated>) {}
 
-  /// Tiles of up to `most` rows. Within an expert they run over all outputs of kTogether rows of
-  /// tiles before they go on to the next: what is read at a time stays in L2.
-  __device__ Tile find(int64_t index, int most) {
+  /// Within an expert tiles run over all outputs of kTogether rows of tiles before they go on to
+  /// the next: what is read at a time stays in L2.
+  __device__ Tile find(int64_t index) {
     for (; expert_ < p_.experts; ++expert_) {
       const int64_t begin = p_.offsets == nullptr ? 0 : p_.offsets[expert_];
       const int64_t end = p_.offsets == nullptr ? p_.rows : p_.offsets[expert_ + 1];
       const auto rows = static_cast<int>(end - begin);
-      const int high = (rows + most - 1) / most;
+      const int high = (rows + p_.tile_rows - 1) / p_.tile_rows;
       const auto local = static_cast<int>(index - before_);
       if (local < high * across_) {
         const int skip = local / (kTogether * across_) * kTogether;
@@ -140,9 +140,9 @@ class TileWalk {
 
 // The next tile of this block: whoever is free takes the next number. The block that takes the last
 // one of all, which is none, leaves the counter as it found it.
-template <class Operands, bool Gated>
+template <bool Gated>
 __device__ Tile take_tile(const GroupedGemmParams& p, TileWalk<Gated>& walk, int64_t index) {
-  const Tile tile = walk.find(index, Operands::kTileRows);
+  const Tile tile = walk.find(index);
   if (tile.expert >= 0)
     return tile;
   if (index - gridDim.x == walk.total() - 1)
@@ -181,7 +181,7 @@ __device__ void produce(Shared<Operands>& s, const GroupedGemmParams& p, const R
   TileWalk<Gated> walk(p);
   int64_t index = blockIdx.x;
   for (;;) {
-    const Tile tile = take_tile<Operands>(p, walk, index);
+    const Tile tile = take_tile(p, walk, index);
     barrier_wait(&s.note_empty[note.stage], note.parity ^ 1U);
     s.notes[note.stage] = tile;
     barrier_arrive(&s.note_full[note.stage]);
