@@ -203,7 +203,7 @@ if wanted bench; then
   for graphs in off on; do bench_mini "$graphs"; done
   bench_mini on in-order # what overlap is worth is the distance to the row without
   for format in bf16 fp8; do bench_config "$format" 4096,16384,131072 1024,32768; done
-  for format in bf16 fp8; do bench_config "$format" 0 1024,32768 in-order; done
+  bench_config bf16 0 1024,32768 in-order
   bench_config int8 16384 1024
   bench_config bf16 16384 1024 deterministic # its cost is the distance to the row without
 fi

@@ -444,15 +444,18 @@ __global__ void __launch_bounds__(kThreads, 1)
     barrier_init_fence();
   }
   __syncthreads();
+  constexpr int kTaken = kWidens ? 216 : 232;
+  constexpr int kKept = kWidens ? 72 : 40;
+  static_assert(registers_suffice(kTaken, kKept));
   const int role = uniform_warpgroup();
   if (role < 2) {
-    take_registers<kWidens ? 216 : 232>();
+    take_registers<kTaken>();
     if (role == 1)
       named_arrive(kTurn, 2 * kGroup);  // the first turn is warpgroup 0's
     Places places;
     each_job(p, [&](const Job& job, int head) { consume<Q, Out>(s, p, job, head, role, places); });
   } else {
-    give_registers<kWidens ? 80 : 40>();
+    give_registers<kKept>();
     std::conditional_t<kWidens, Widener<Kv>, Copier> producer;
     each_job(p, [&](const Job& job, int head) {
       producer.produce(s, p, &map, job, head / (p.heads / p.kv.heads));

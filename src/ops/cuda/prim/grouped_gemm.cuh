@@ -474,6 +474,7 @@ __global__ void __launch_bounds__(kThreads, 1)
     barrier_init_fence();
   }
   __syncthreads();
+  static_assert(registers_suffice(232, 40));
   const int role = uniform_warpgroup();
   if (role < 2) {
     take_registers<232>();

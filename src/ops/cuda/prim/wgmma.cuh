@@ -14,6 +14,12 @@ __device__ inline int uniform_warpgroup() {
   return __shfl_sync(0xffffffffU, static_cast<int>(threadIdx.x / 128), 0);
 }
 
+/// Whether a block of three warpgroups was launched with what two of them take and the third keeps:
+/// if not, the two wait for ever. 168 is the most that a thread of 384 is launched with.
+constexpr bool registers_suffice(int taken, int kept) {
+  return 2 * taken + kept <= 3 * 168;
+}
+
 /// Takes registers for the calling warpgroup, or gives them back, so that it has `Count` a thread.
 template <int Count>
 __device__ void take_registers() {
