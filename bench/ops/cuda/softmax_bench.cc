@@ -90,9 +90,8 @@ void bench_prefill(cudaStream_t stream, std::vector<Row>& rows, int64_t tokens,
                    DType kv = DType::kBf16) {
   const Problem problem(tokens, tokens, kv);
   const CUtensorMap map = cuda::make_page_half_map(problem.params.kv);
-  const double time = seconds(stream, {tokens > 100'000 ? 3 : 10}, [&] {
-    cuda::launch_softmax_prefill(problem.params, map, 132, stream);
-  });
+  const double time = seconds(stream, {tokens > 100'000 ? 3 : 10},
+                              [&] { cuda::launch_softmax_prefill(problem.params, map, stream); });
   // The causal half, without waste.
   const double flop =
       2.0 * kHeads * kSize * static_cast<double>(tokens) * static_cast<double>(tokens + 1);

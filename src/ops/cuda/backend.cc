@@ -250,8 +250,7 @@ class CudaBackend final : public Backend, public Repeater, public StepAware, pub
       launch_softmax_decode(params, config, make_page_map(params.kv),
                             workspace_.reserve(config.workspace_bytes), queue_);
     } else if (fast && fits_softmax_prefill(params)) {
-      launch_softmax_prefill(params, make_page_half_map(params.kv), properties_.multiProcessorCount,
-                             queue_);
+      launch_softmax_prefill(params, make_page_half_map(params.kv), queue_);
     } else {
       launch_softmax_plain(params, queue_);
     }

@@ -245,7 +245,6 @@ __global__ void __launch_bounds__(kThreads, 2)
   constexpr int kStages = Shared<Kv>::kStages;
   Shared<Kv>& s = *reinterpret_cast<Shared<Kv>*>(memory);
   const int64_t row = blockIdx.z;
-  let_next_start();
   if (threadIdx.x == 0) {
     tma_prefetch_map(&map);
     for (int i = 0; i < kStages; ++i) {
@@ -282,8 +281,10 @@ __global__ void __launch_bounds__(kThreads, 2)
     }
     named_barrier(1, 32 * kWarps);
     attention.store(s.part[warp]);
+    __syncwarp();
   }
   __syncthreads();
+  let_next_start();  // not before: what the next ones ask for would push out keys and values
   float* part = parts + ((row * gridDim.y + blockIdx.y) * gridDim.x + blockIdx.x) * kPartFloats;
   for (int i = static_cast<int>(threadIdx.x); i < kHeads * kSize; i += kThreads) {
     const int at = kHeads * kSize + i / kSize;
@@ -336,8 +337,7 @@ void launch_parts(const SoftmaxParams& params, dim3 grid, const CUtensorMap& pag
   auto* kernel = softmax_decode_kernel<Q, Kv>;
   MM_CUDA(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize,
                                static_cast<int>(sizeof(Shared<Kv>))));
-  // In full order: two of its blocks want nearly all shared memory of a multiprocessor. Begun among
-  // the blocks before it, it made a step over 32,768 keys a thirtieth slower.
+  // In full order: two of its blocks want nearly all shared memory of a multiprocessor.
   launch_kernel(kernel, {grid, kThreads, sizeof(Shared<Kv>)}, queue.in_order(), params, pages,
                 parts);
 }

@@ -1,6 +1,5 @@
-// Work split: persistent blocks, one a multiprocessor; a job is a query head and 128 rows of one
-// sequence, and later rows, which see more keys, are done first. Two warpgroups of 64 rows each; a
-// third feeds the copy engine, of the next job too while the last one is being stored.
+// Work split: one block of threads per (query head, 128 rows of one sequence); later rows, which
+// see more keys, are started first. Two warpgroups of 64 rows each; a third feeds the copy engine.
 // Tiles of 128 keys are two pages of 64. The scores of the next tile are multiplied while the
 // weights of the last one are exponentiated and summed with its values:
 //   S_0 = Q K_0';  for j: { S_j = Q K_j', O += P_(j-1) V_(j-1) queued together; weigh S_j }; O += P
@@ -11,8 +10,6 @@
 // them, each row times its scale.
 // Shared memory: q 32 KiB, 2 stages each of k and v 32 KiB, for codes 2 more of 16 KiB: 193 KiB.
 // Expected limit: the tensor cores; one exponential a score takes half of that time beside them.
-#include <type_traits>
-
 #include "ops/cuda/check.h"
 #include "ops/cuda/prim/float.cuh"
 #include "ops/cuda/prim/matrix.cuh"
@@ -82,19 +79,6 @@ __device__ Job find_job(const SoftmaxParams& p, int64_t index) {
   return {};
 }
 
-// Calls `work(job, head)` for this block's share of all jobs and heads: every so many from the
-// longest of a sequence on, heads fastest, so that blocks end at about the same time and those of
-// one moment read the same keys.
-template <typename Work>
-__device__ void each_job(const SoftmaxParams& p, Work&& work) {
-  for (int64_t index = blockIdx.x;; index += gridDim.x) {
-    const Job job = find_job(p, index / p.heads);
-    if (job.sequence < 0)
-      return;
-    work(job, static_cast<int>(index % p.heads));
-  }
-}
-
 // Page `block` of the job's keys; one that does not exist is read as the first.
 __device__ int page_line(const SoftmaxParams& p, const Job& job, int64_t block, int kv_head) {
   int64_t page = 0;
@@ -117,31 +101,27 @@ __device__ void load_tile(char* to, const CUtensorMap* map, uint64_t* full, cons
 }
 
 // One thread: pages of bf16 are copied to where they are multiplied.
-class Copier {
- public:
-  __device__ void produce(Shared<bf16>& s, const SoftmaxParams& p, const CUtensorMap* map,
-                          const Job& job, int kv_head) {
-    if (threadIdx.x != 2 * kGroup)
-      return;
-    for (int tile = 0; tile < job.tiles; ++tile) {
-      const int lines[2] = {page_line(p, job, 2 * tile, kv_head),
-                            page_line(p, job, 2 * tile + 1, kv_head)};
-      barrier_wait(&s.k_empty[at_.stage], at_.parity ^ 1U);
-      load_tile(s.k[at_.stage], map, &s.k_full[at_.stage], lines, 0);
-      barrier_wait(&s.v_empty[at_.stage], at_.parity ^ 1U);
-      load_tile(s.v[at_.stage], map, &s.v_full[at_.stage], lines, 1);
-      at_.advance(kStages);
-    }
+__device__ void produce(Shared<bf16>& s, const SoftmaxParams& p, const CUtensorMap* map,
+                        const Job& job, int kv_head) {
+  if (threadIdx.x != 2 * kGroup)
+    return;
+  RingPlace at;
+  for (int tile = 0; tile < job.tiles; ++tile) {
+    const int lines[2] = {page_line(p, job, 2 * tile, kv_head),
+                          page_line(p, job, 2 * tile + 1, kv_head)};
+    barrier_wait(&s.k_empty[at.stage], at.parity ^ 1U);
+    load_tile(s.k[at.stage], map, &s.k_full[at.stage], lines, 0);
+    barrier_wait(&s.v_empty[at.stage], at.parity ^ 1U);
+    load_tile(s.v[at.stage], map, &s.v_full[at.stage], lines, 1);
+    at.advance(kStages);
   }
-
- private:
-  RingPlace at_;
-};
+}
 
 // Copies the codes and scales of step `step`: tile step / 2, its keys (even) or its values.
 template <typename Kv>
 __device__ void load_codes(Shared<Kv>& s, const SoftmaxParams& p, const CUtensorMap* map,
-                           const Job& job, int kv_head, int step, int slot) {
+                           const Job& job, int kv_head, int step) {
+  const int slot = step % 2;
   uint64_t* full = &s.codes.full[slot];
   barrier_expect(full, kPanel + kKeys * sizeof(float));
 #pragma unroll
@@ -178,42 +158,32 @@ __device__ void widen_tile(char* to, const char* codes, const float* scales) {
 
 // The whole warpgroup: two tiles of codes are on their way while one is widened.
 template <typename Kv>
-class Widener {
- public:
-  __device__ void produce(Shared<Kv>& s, const SoftmaxParams& p, const CUtensorMap* map,
-                          const Job& job, int kv_head) {
-    const int steps = 2 * job.tiles;
-    for (int step = 0; step < 2; ++step) load(s, p, map, job, kv_head, step);
-    for (int step = 0; step < steps; ++step) {
-      const bool keys = step % 2 == 0;
-      const int slot = read_.stage;
-      barrier_wait(&s.codes.full[slot], read_.parity);
-      read_.advance(2);
-      barrier_wait(keys ? &s.k_empty[at_.stage] : &s.v_empty[at_.stage], at_.parity ^ 1U);
-      widen_tile<Kv>(keys ? s.k[at_.stage] : s.v[at_.stage], s.codes.tiles[slot],
-                     s.codes.scales[slot]);
-      barrier_arrive(keys ? &s.k_full[at_.stage] : &s.v_full[at_.stage]);
-      barrier_arrive(&s.codes.empty[slot]);
-      if (step + 2 < steps)
-        load(s, p, map, job, kv_head, step + 2);
-      if (!keys)
-        at_.advance(kStages);
-    }
+__device__ void produce(Shared<Kv>& s, const SoftmaxParams& p, const CUtensorMap* map,
+                        const Job& job, int kv_head) {
+  const int steps = 2 * job.tiles;
+  const bool leads = threadIdx.x == 2 * kGroup;
+  if (leads) {
+    load_codes(s, p, map, job, kv_head, 0);
+    load_codes(s, p, map, job, kv_head, 1);
   }
-
- private:
-  __device__ void load(Shared<Kv>& s, const SoftmaxParams& p, const CUtensorMap* map,
-                       const Job& job, int kv_head, int step) {
-    if (threadIdx.x == 2 * kGroup) {
-      barrier_wait(&s.codes.empty[write_.stage], write_.parity ^ 1U);
-      load_codes(s, p, map, job, kv_head, step, write_.stage);
-      write_.advance(2);
+  RingPlace at;
+  for (int step = 0; step < steps; ++step) {
+    const bool keys = step % 2 == 0;
+    const int slot = step % 2;
+    barrier_wait(&s.codes.full[slot], static_cast<uint32_t>(step / 2 % 2));
+    barrier_wait(keys ? &s.k_empty[at.stage] : &s.v_empty[at.stage], at.parity ^ 1U);
+    widen_tile<Kv>(keys ? s.k[at.stage] : s.v[at.stage], s.codes.tiles[slot], s.codes.scales[slot]);
+    // Each thread for itself, as compute-sanitizer follows what they wrote and read.
+    barrier_arrive(keys ? &s.k_full[at.stage] : &s.v_full[at.stage]);
+    barrier_arrive(&s.codes.empty[slot]);
+    if (leads && step + 2 < steps) {
+      barrier_wait(&s.codes.empty[slot], static_cast<uint32_t>(step / 2 % 2));
+      load_codes(s, p, map, job, kv_head, step + 2);
     }
+    if (!keys)
+      at.advance(kStages);
   }
-
-  RingPlace at_;            // of k and v
-  RingPlace read_, write_;  // of codes
-};
+}
 
 // The warpgroup's 64 rows of q, rounded to bf16, rows behind the end as zeros.
 template <typename Q, typename Kv>
@@ -340,26 +310,9 @@ __device__ void queue_values(float (&out)[64], const uint32_t (&words)[8][4], co
   wgmma_commit();
 }
 
-// Places in the rings, which go on from job to job.
-struct Places {
-  RingPlace at;   // of the scores
-  RingPlace old;  // of the values, one tile behind
-};
-
-// Says that the values of `stage` were used. Where they were widened, threads of the consumers may
-// have cleared some of them: then each speaks for itself.
-template <typename Kv>
-__device__ void free_values(Shared<Kv>& s, int stage) {
-  if constexpr (is_code<Kv>()) {
-    barrier_arrive(&s.v_empty[stage]);
-  } else {
-    barrier_arrive_warp(&s.v_empty[stage]);
-  }
-}
-
 template <typename Q, typename Out, typename Kv>
-__device__ void consume(Shared<Kv>& s, const SoftmaxParams& p, const Job& job, int head, int group,
-                        Places& places) {
+__device__ void consume(Shared<Kv>& s, const SoftmaxParams& p, const Job& job, int head,
+                        int group) {
   const int line = 64 * group + static_cast<int>(threadIdx.x % kGroup / 32 * 16) +
                    static_cast<int>(threadIdx.x % 32 / 4);
   const float scale = p.scale * kLog2E;
@@ -368,8 +321,8 @@ __device__ void consume(Shared<Kv>& s, const SoftmaxParams& p, const Job& job, i
   float scores[64];
   uint32_t words[8][4];
   float keep[2];
-  RingPlace& at = places.at;
-  RingPlace& old = places.old;
+  RingPlace at;   // of the scores
+  RingPlace old;  // of the values, one tile behind
   const int64_t first_masked = (job.position + 64 * group + 1) / kKeys;  // first tile not all seen
   const auto weigh = [&](int tile) {
     const int64_t seen =
@@ -388,14 +341,16 @@ __device__ void consume(Shared<Kv>& s, const SoftmaxParams& p, const Job& job, i
     if (valid < kKeys)
       clear_values(s.v[old.stage], static_cast<int>(valid));
   };
-  barrier_wait(&s.k_full[at.stage], at.parity);
-  queue_scores(scores, s, group, at.stage);
+  barrier_wait(&s.k_full[0], 0);
+  queue_scores(scores, s, group, 0);
   wgmma_wait<0>();
   wgmma_touch(scores);
-  barrier_arrive_warp(&s.k_empty[at.stage]);
+  barrier_arrive_warp(&s.k_empty[0]);
   at.advance(kStages);
   weigh(0);
   pack();
+  if (group == 1)
+    named_arrive(kTurn, 2 * kGroup);
   for (int tile = 1; tile < job.tiles; ++tile) {
     barrier_wait(&s.k_full[at.stage], at.parity);
     ready_values(tile - 1);
@@ -410,7 +365,7 @@ __device__ void consume(Shared<Kv>& s, const SoftmaxParams& p, const Job& job, i
     weigh(tile);  // beside the product with the last tile's values, whose weights must stay
     wgmma_wait<0>();
     wgmma_touch(attention.out);
-    free_values(s, old.stage);
+    barrier_arrive_warp(&s.v_empty[old.stage]);
     old.advance(kStages);
     pack();
     attention.rescale(keep);
@@ -419,8 +374,6 @@ __device__ void consume(Shared<Kv>& s, const SoftmaxParams& p, const Job& job, i
   queue_values(attention.out, words, s, old.stage, job.tiles > 1);
   wgmma_wait<0>();
   wgmma_touch(attention.out);
-  free_values(s, old.stage);
-  old.advance(kStages);
   attention.store<Out>(p, job, head, line);
 }
 
@@ -430,12 +383,16 @@ __global__ void __launch_bounds__(kThreads, 1)
   extern __shared__ __align__(1024) char memory[];
   Shared<Kv>& s = *reinterpret_cast<Shared<Kv>*>(memory);
   constexpr bool kWidens = is_code<Kv>();
+  const int head = static_cast<int>(blockIdx.x);
+  const Job job = find_job(p, blockIdx.y);
+  if (job.sequence < 0)
+    return;
   if (threadIdx.x == 0) {
     for (int i = 0; i < kStages; ++i) {
       barrier_init(&s.k_full[i], kWidens ? kGroup : 1);
       barrier_init(&s.k_empty[i], 8);
       barrier_init(&s.v_full[i], kWidens ? kGroup : 1);
-      barrier_init(&s.v_empty[i], kWidens ? 2 * kGroup : 8);
+      barrier_init(&s.v_empty[i], 8);
       if constexpr (kWidens) {
         barrier_init(&s.codes.full[i], 1);
         barrier_init(&s.codes.empty[i], kGroup);
@@ -444,34 +401,29 @@ __global__ void __launch_bounds__(kThreads, 1)
     barrier_init_fence();
   }
   __syncthreads();
-  constexpr int kTaken = kWidens ? 216 : 232;
-  constexpr int kKept = kWidens ? 72 : 40;
+  constexpr int kTaken = kWidens ? 216 : 240;
+  constexpr int kKept = kWidens ? 72 : 24;
   static_assert(registers_suffice(kTaken, kKept));
   const int role = uniform_warpgroup();
   if (role < 2) {
     take_registers<kTaken>();
-    if (role == 1)
-      named_arrive(kTurn, 2 * kGroup);  // the first turn is warpgroup 0's
-    Places places;
-    each_job(p, [&](const Job& job, int head) { consume<Q, Out>(s, p, job, head, role, places); });
+    consume<Q, Out>(s, p, job, head, role);
   } else {
     give_registers<kKept>();
-    std::conditional_t<kWidens, Widener<Kv>, Copier> producer;
-    each_job(p, [&](const Job& job, int head) {
-      producer.produce(s, p, &map, job, head / (p.heads / p.kv.heads));
-    });
+    produce(s, p, &map, job, head / (p.heads / p.kv.heads));
   }
 }
 
 template <typename Kv>
-void launch(const SoftmaxParams& params, const CUtensorMap& pages, int blocks,
-            cudaStream_t stream) {
+void launch(const SoftmaxParams& params, const CUtensorMap& pages, cudaStream_t stream) {
+  const int64_t jobs = (params.rows.total + kRows - 1) / kRows + params.rows.sequences;
+  const dim3 grid(static_cast<unsigned>(params.heads), static_cast<unsigned>(jobs));
   visit_float(params.q.dtype, [&](auto q) {
     visit_float(params.out_type, [&](auto out) {
       auto* kernel = softmax_prefill_kernel<decltype(q), decltype(out), Kv>;
       MM_CUDA(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize,
                                    static_cast<int>(sizeof(Shared<Kv>))));
-      kernel<<<blocks, kThreads, sizeof(Shared<Kv>), stream>>>(params, pages);
+      kernel<<<grid, kThreads, sizeof(Shared<Kv>), stream>>>(params, pages);
     });
   });
   MM_CUDA(cudaGetLastError());
@@ -479,14 +431,14 @@ void launch(const SoftmaxParams& params, const CUtensorMap& pages, int blocks,
 
 }  // namespace
 
-void launch_softmax_prefill(const SoftmaxParams& params, const CUtensorMap& pages, int blocks,
+void launch_softmax_prefill(const SoftmaxParams& params, const CUtensorMap& pages,
                             cudaStream_t stream) {
   if (params.kv.dtype == DType::kI8) {
-    launch<int8_t>(params, pages, blocks, stream);
+    launch<int8_t>(params, pages, stream);
   } else if (params.kv.dtype == DType::kF8E4M3) {
-    launch<__nv_fp8_e4m3>(params, pages, blocks, stream);
+    launch<__nv_fp8_e4m3>(params, pages, stream);
   } else {
-    launch<bf16>(params, pages, blocks, stream);
+    launch<bf16>(params, pages, stream);
   }
 }
 

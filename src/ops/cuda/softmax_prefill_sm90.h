@@ -14,9 +14,8 @@ bool fits_softmax_prefill(const SoftmaxParams& params);
 /// Descriptor of the pages for the copy engine: boxes of 64 rows × 128 bytes. Throws kInternal.
 CUtensorMap make_page_half_map(const Pages& pages);
 
-/// Queries are rounded to bf16, and so are the numbers that codes stand for. On `blocks` blocks,
-/// one a multiprocessor. Throws kDevice.
-void launch_softmax_prefill(const SoftmaxParams& params, const CUtensorMap& pages, int blocks,
+/// Queries are rounded to bf16, and so are the numbers that codes stand for. Throws kDevice.
+void launch_softmax_prefill(const SoftmaxParams& params, const CUtensorMap& pages,
                             cudaStream_t stream);
 
 }  // namespace mm::cuda

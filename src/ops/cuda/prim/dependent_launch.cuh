@@ -2,7 +2,8 @@
 /// last blocks hide the launch, the start of the blocks and the first reads of weights.
 ///
 /// The rule of every kernel that launch_kernel() queues:
-///   1. let_next_start() is the first thing that every thread does.
+///   1. let_next_start() is the first thing that every thread does; in a kernel that keeps memory
+///      busy for long the last, since those that wait would ask for their weights beside it.
 ///   2. What follows touches no global memory: it sets up barriers and shared memory, computes from
 ///      arguments, and may ask for weights to come to L2 (prim/prefetch.cuh). Nothing else is a
 ///      weight: offsets, tables, positions, slots, cache and scratch are written in the step.
