@@ -31,20 +31,40 @@ constexpr int kThreads = 32 * (kWarps + 1);
 constexpr int kPartFloats = kHeads * (kSize + 2);  // output [head][128], maximum [head], total
 constexpr float kLog2E = 1.44269504F;
 
-template <typename Kv>
-struct Shared {
+// Pages on their way and, when all are done, what the warps made of them. Of codes the two lie
+// apart: compute-sanitizer takes what is copied and what is written to one place for a race.
+template <typename Kv, bool = KvOperands<Kv>::kScaled>
+struct Ring {
   static constexpr int kTile = KvOperands<Kv>::kTileBytes;
-  static constexpr int kStages = KvOperands<Kv>::kScaled ? 6 : 3;
-  static constexpr int kScales = KvOperands<Kv>::kScaled ? 2 * kBlock : 0;
+  static constexpr int kStages = 5;
+
+  struct Stage {
+    char k[kTile], v[kTile];
+  };
+  Stage stages[kStages];
+  float part[kWarps][kPartFloats];
+  float scales[kStages][2 * kBlock];  // of keys, of values
+};
+template <typename Kv>
+struct Ring<Kv, false> {
+  static constexpr int kTile = KvOperands<Kv>::kTileBytes;
+  static constexpr int kStages = 3;
 
   struct Stage {
     char k[kTile], v[kTile];
   };
   union {
     Stage stages[kStages];
-    float part[kWarps][kPartFloats];  // when all pages are done
+    float part[kWarps][kPartFloats];
   };
-  float scales[kStages][2 * kBlock];  // of keys, of values; used for codes alone
+  float scales[kStages][1];  // unused
+};
+
+template <typename Kv>
+struct Shared : Ring<Kv> {
+  static constexpr int kStages = Ring<Kv>::kStages;
+  static constexpr int kScales = KvOperands<Kv>::kScaled ? 2 * kBlock : 0;
+
   uint64_t full[kStages], empty[kStages];
 };
 
