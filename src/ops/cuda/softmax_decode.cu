@@ -1,13 +1,13 @@
 // Work split: one block of threads per (part of the keys, key/value head, row). Four warps take 16
-// keys each of every page; a fifth feeds the copy engine, three pages ahead (six of codes).
+// keys each of every page; a fifth feeds the copy engine, three pages ahead (five of codes).
 // All query heads of a key/value head are the 8 columns of mma.sync, so nothing is padded at 8:
 //   S' [16 keys × 8 heads] = K Q',  O' [128 × 8] += V' P'
 // Pages of codes become bf16 on their way into the registers; their scales multiply scores and
 // weights, one product a key.
 // Each warp keeps its own running maximum, total and output; the warps meet once at the end and
 // write one part; a second kernel joins the parts in order.
-// Shared memory: 3 stages of k 16 and v 16 KiB (codes: 6 of 8 and 8, and scales), two blocks a
-// multiprocessor: 192 KiB in flight.
+// Shared memory: 3 stages of k 16 and v 16 KiB (codes: 5 of 8 and 8, and scales), two blocks a
+// multiprocessor: 192 KiB in flight, 160 of codes.
 // Expected limit: memory, keys and values read once.
 #include "ops/cuda/check.h"
 #include "ops/cuda/prim/dependent_launch.cuh"
@@ -31,40 +31,20 @@ constexpr int kThreads = 32 * (kWarps + 1);
 constexpr int kPartFloats = kHeads * (kSize + 2);  // output [head][128], maximum [head], total
 constexpr float kLog2E = 1.44269504F;
 
-// Pages on their way and, when all are done, what the warps made of them. Of codes the two lie
-// apart: compute-sanitizer takes what is copied and what is written to one place for a race.
-template <typename Kv, bool = KvOperands<Kv>::kScaled>
-struct Ring {
-  static constexpr int kTile = KvOperands<Kv>::kTileBytes;
-  static constexpr int kStages = 5;
-
-  struct Stage {
-    char k[kTile], v[kTile];
-  };
-  Stage stages[kStages];
-  float part[kWarps][kPartFloats];
-  float scales[kStages][2 * kBlock];  // of keys, of values
-};
 template <typename Kv>
-struct Ring<Kv, false> {
+struct Shared {
   static constexpr int kTile = KvOperands<Kv>::kTileBytes;
-  static constexpr int kStages = 3;
+  static constexpr int kStages = KvOperands<Kv>::kScaled ? 5 : 3;
+  static constexpr int kScales = KvOperands<Kv>::kScaled ? 2 * kBlock : 0;
 
   struct Stage {
     char k[kTile], v[kTile];
   };
   union {
     Stage stages[kStages];
-    float part[kWarps][kPartFloats];
+    float part[kWarps][kPartFloats];  // when all pages are done
   };
-  float scales[kStages][1];  // unused
-};
-
-template <typename Kv>
-struct Shared : Ring<Kv> {
-  static constexpr int kStages = Ring<Kv>::kStages;
-  static constexpr int kScales = KvOperands<Kv>::kScaled ? 2 * kBlock : 0;
-
+  float scales[kStages][2 * kBlock];  // of keys, of values; used for codes alone
   uint64_t full[kStages], empty[kStages];
 };
 
@@ -257,6 +237,27 @@ __device__ float part_weight(float largest, float most) {
   return largest == -INFINITY ? 0.0F : fast_exp2(largest - most);
 }
 
+// The part of the block from those of its warps, by the same warps: 8 values a thread.
+__device__ void join_warps(const float (&from)[kWarps][kPartFloats], float* part) {
+  for (int i = static_cast<int>(threadIdx.x); i < kHeads * kSize; i += 32 * kWarps) {
+    const int at = kHeads * kSize + i / kSize;
+    float most = -INFINITY;
+    for (int w = 0; w < kWarps; ++w) most = fmaxf(most, from[w][at]);
+    float sum = 0;
+    float total = 0;
+    for (int w = 0; w < kWarps; ++w) {
+      const float weight = part_weight(from[w][at], most);
+      sum = fmaf(weight, from[w][i], sum);
+      total = fmaf(weight, from[w][at + kHeads], total);
+    }
+    part[i] = sum;
+    if (i % kSize == 0) {
+      part[at] = most;
+      part[at + kHeads] = total;
+    }
+  }
+}
+
 template <typename Q, typename Kv>
 __global__ void __launch_bounds__(kThreads, 2)
     softmax_decode_kernel(const SoftmaxParams p, const __grid_constant__ CUtensorMap map,
@@ -301,27 +302,10 @@ __global__ void __launch_bounds__(kThreads, 2)
     }
     named_barrier(1, 32 * kWarps);
     attention.store(s.part[warp]);
-    __syncwarp();
-  }
-  __syncthreads();
-  let_next_start();  // not before: what the next ones ask for would push out keys and values
-  float* part = parts + ((row * gridDim.y + blockIdx.y) * gridDim.x + blockIdx.x) * kPartFloats;
-  for (int i = static_cast<int>(threadIdx.x); i < kHeads * kSize; i += kThreads) {
-    const int at = kHeads * kSize + i / kSize;
-    float most = -INFINITY;
-    for (int w = 0; w < kWarps; ++w) most = fmaxf(most, s.part[w][at]);
-    float sum = 0;
-    float total = 0;
-    for (int w = 0; w < kWarps; ++w) {
-      const float weight = part_weight(s.part[w][at], most);
-      sum = fmaf(weight, s.part[w][i], sum);
-      total = fmaf(weight, s.part[w][at + kHeads], total);
-    }
-    part[i] = sum;
-    if (i % kSize == 0) {
-      part[at] = most;
-      part[at + kHeads] = total;
-    }
+    named_barrier(1, 32 * kWarps);
+    let_next_start();  // not before: what the next ones ask for would push out keys and values
+    join_warps(s.part,
+               parts + ((row * gridDim.y + blockIdx.y) * gridDim.x + blockIdx.x) * kPartFloats);
   }
 }
 
