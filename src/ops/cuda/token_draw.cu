@@ -3,10 +3,9 @@
 // blocks fit a multiprocessor at V = 200 064.
 //   best:    maximum and its id over the cluster; greedy draws end here
 //   nucleus: a histogram over the logits, of weight (top_p) or of ids (top_k), added up by all
-//   blocks
-//            and searched by block 0, names the part in which the share or the k-th id is reached;
-//            its ids are gathered, ranked and searched by block 0. If they are too many, a second
-//            histogram splits that part: what is then too much are equal logits
+//            blocks and searched by block 0, names the part in which the share or the k-th id is
+//            reached; its ids are gathered, ranked and searched by block 0. If they are too many, a
+//            second histogram splits that part: what is then too much are equal logits
 //   draw:    top_k in order of rank; else in order of ids: running sums over blocks, threads, ids
 // Weights are multiples of 2^-32, so they are added as integers: exact, in any order, and equal to
 // the host's sums in double. This file is compiled without contraction (ops/draw_math.h).
