@@ -2,8 +2,8 @@
 // see more keys, are started first. Two warpgroups of 64 rows each; a third feeds the copy engine.
 // Tiles of 128 keys are two pages of 64. The scores of the next tile are multiplied while the
 // weights of the last one are exponentiated and summed with its values:
-//   S_0 = Q K_0';  for j: { S_j = Q K_j', O += P_(j-1) V_(j-1) queued together; weigh S_j }; O += P
-//   V
+//   S_0 = Q K_0';  for j: { S_j = Q K_j', O += P_(j-1) V_(j-1) queued together; weigh S_j };
+//   O += P V of the last
 // The warpgroups take turns queueing, so one exponentiates while the other's products run.
 // P stays in registers: an accumulator is the operand of the next product after packing.
 // Pages of codes are copied to shared memory as they are; there the third warpgroup makes bf16 of
