@@ -281,7 +281,6 @@ __global__ void __launch_bounds__(kThreads, 2)
   if (warp == kWarps) {
     if (threadIdx.x % 32 == 0)
       produce(s, p, &map, range);
-    __syncwarp();
   } else {
     Attention<Kv> attention;
     attention.template load_query<Q>(p, row);
