@@ -9,7 +9,7 @@ constexpr int kSize = 128;
 }  // namespace
 
 bool fits_softmax_prefill(const SoftmaxParams& p) {
-  return has_fast_pages(p);
+  return has_fast_pages(p) && is_aligned(p.q);
 }
 
 CUtensorMap make_page_half_map(const Pages& pages) {

@@ -1,5 +1,6 @@
-// Work split: one block of threads per (query head, 128 rows of one sequence); later rows, which
-// see more keys, are started first. Two warpgroups of 64 rows each; a third feeds the copy engine.
+// Work split: one block of threads per (query head, 128 rows of one sequence). Blocks that share a
+// key/value head start one after another, so that its pages stay in L2, among them later rows,
+// which see more keys, first. Two warpgroups of 64 rows each; a third feeds the copy engine.
 // Tiles of 128 keys are two pages of 64. The scores of the next tile are multiplied while the
 // weights of the last one are exponentiated and summed with its values:
 //   S_0 = Q K_0';  for j: { S_j = Q K_j', O += P_(j-1) V_(j-1) queued together; weigh S_j };
@@ -10,6 +11,8 @@
 // them, each row times its scale.
 // Shared memory: q 32 KiB, 2 stages each of k and v 32 KiB, for codes 2 more of 16 KiB: 193 KiB.
 // Expected limit: the tensor cores; one exponential a score takes half of that time beside them.
+#include <type_traits>
+
 #include "ops/cuda/check.h"
 #include "ops/cuda/prim/float.cuh"
 #include "ops/cuda/prim/matrix.cuh"
@@ -29,7 +32,8 @@ constexpr int kStages = 2;
 constexpr int kGroup = 128;  // threads of a warpgroup
 constexpr int kThreads = 3 * kGroup;
 constexpr int kPanel = kKeys * 128;
-constexpr int kTurn = 4;  // named barriers: warpgroup 0's, then 1's turn to queue products
+constexpr int kBeside = 16;  // of a thread's 64 weights of a tile
+constexpr int kTurn = 4;     // named barriers: warpgroup 0's, then 1's turn to queue products
 constexpr float kLog2E = 1.44269504F;
 
 // Tiles of codes with their scales.
@@ -48,6 +52,7 @@ struct Shared {
   char k[kStages][2 * kPanel];  // [half][key][64], as is v
   char v[kStages][2 * kPanel];
   CodeTiles<is_code<Kv>() ? 2 : 0> codes;  // tiles before they are widened
+  float held[2 * kGroup];                  // a place a thread: store_before_wait()
   uint64_t k_full[kStages], k_empty[kStages], v_full[kStages], v_empty[kStages];
 };
 
@@ -196,9 +201,13 @@ __device__ void load_query(Shared<Kv>& s, const SoftmaxParams& p, const Job& job
     if (row < job.rows) {
       const Q* from = static_cast<const Q*>(p.q.data) + (job.first + row) * p.q.row_stride +
                       static_cast<int64_t>(head) * p.q.head_stride + 8 * chunk;
+      Pack4<Q> four[2];
+#pragma unroll
+      for (int j = 0; j < 2; ++j) four[j] = reinterpret_cast<const Pack4<Q>*>(from)[j];
 #pragma unroll
       for (int j = 0; j < 4; ++j)
-        words[j] = pack_bf16(to_f32(from[2 * j]), to_f32(from[2 * j + 1]));
+        words[j] =
+            pack_bf16(to_f32(four[j / 2].at[j % 2 * 2]), to_f32(four[j / 2].at[j % 2 * 2 + 1]));
     }
     *reinterpret_cast<uint4*>(s.q + chunk / 8 * kPanel + swizzled(row, chunk % 8)) =
         uint4{words[0], words[1], words[2], words[3]};
@@ -219,42 +228,58 @@ __device__ void clear_values(char* v, int valid) {
 struct Attention {
   float out[64];
   float largest[2] = {-INFINITY, -INFINITY};  // of rows g and g + 8, scaled, in base 2
+  float base[2];                              // the same, 0 where there is none
   float total[2] = {};                        // this thread's columns
 
-  // From scores to weights. `seen`: keys of the tile that row g may see.
-  __device__ void weigh(float (&scores)[64], float (&keep)[2], float scale, int seen, bool masked) {
+  // Raises the maxima by those of a tile's scores; `keep`: what is left of the sums so far. `seen`:
+  // keys of the tile that row g may see, where not all may be.
+  template <bool Masked>
+  __device__ void raise(float (&scores)[64], float (&keep)[2], float scale, int seen) {
     const int t = static_cast<int>(threadIdx.x % 4);
-    if (masked) {
+    if constexpr (Masked) {
 #pragma unroll
       for (int i = 0; i < 64; ++i) {
         if (i / 4 * 8 + 2 * t + i % 2 >= seen + i % 4 / 2 * 8)
           scores[i] = -INFINITY;
       }
     }
+    float most[2];
 #pragma unroll
     for (int r = 0; r < 2; ++r) {
-      float most = scores[2 * r];
-#pragma unroll
-      for (int i = 0; i < 16; ++i)
-        most = fmaxf(most, fmaxf(scores[4 * i + 2 * r], scores[4 * i + 2 * r + 1]));
-      most = fmaxf(most, __shfl_xor_sync(kWholeWarp, most, 1));
-      most = fmaxf(most, __shfl_xor_sync(kWholeWarp, most, 2));
-      const float now = fmaxf(largest[r], most * scale);
-      const float base = now == -INFINITY ? 0.0F : now;
-      keep[r] = fast_exp2(largest[r] - base);
-      largest[r] = now;
-      float sum = 0;
+      float parts[4];
 #pragma unroll
       for (int i = 0; i < 16; ++i) {
-#pragma unroll
-        for (int c = 0; c < 2; ++c) {
-          float& score = scores[4 * i + 2 * r + c];
-          score = fast_exp2(fmaf(score, scale, -base));
-          sum += score;
-        }
+        const float pair = fmaxf(scores[4 * i + 2 * r], scores[4 * i + 2 * r + 1]);
+        parts[i % 4] = i < 4 ? pair : fmaxf(parts[i % 4], pair);
       }
-      total[r] = fmaf(total[r], keep[r], sum);
+      most[r] = fmaxf(fmaxf(parts[0], parts[1]), fmaxf(parts[2], parts[3]));
     }
+#pragma unroll
+    for (int step = 1; step < 4; step *= 2) {
+#pragma unroll
+      for (float& of_row : most) of_row = fmaxf(of_row, __shfl_xor_sync(kWholeWarp, of_row, step));
+    }
+#pragma unroll
+    for (int r = 0; r < 2; ++r) {
+      const float now = fmaxf(largest[r], most[r] * scale);
+      base[r] = now == -INFINITY ? 0.0F : now;
+      keep[r] = fast_exp2(largest[r] - base[r]);
+      largest[r] = now;
+      total[r] *= keep[r];
+    }
+  }
+
+  // Scores `First` to `Last` become weights.
+  template <int First, int Last>
+  __device__ void weigh(float (&scores)[64], float scale) {
+    float sums[4] = {};
+#pragma unroll
+    for (int i = First; i < Last; ++i) {
+      scores[i] = fast_exp2(fmaf(scores[i], scale, -base[i % 4 / 2]));
+      sums[i % 4] += scores[i];
+    }
+#pragma unroll
+    for (int r = 0; r < 2; ++r) total[r] += sums[2 * r] + sums[2 * r + 1];
   }
 
   __device__ void rescale(const float (&keep)[2]) {
@@ -285,6 +310,12 @@ struct Attention {
     }
   }
 };
+
+// ptxas moves a wait for products to before all arithmetic that no memory depends on. It does not
+// move it across this store of something that needs what has to be done first.
+__device__ void store_before_wait(float (&held)[2 * kGroup], float value) {
+  *static_cast<volatile float*>(&held[threadIdx.x]) = value;
+}
 
 template <typename Kv>
 __device__ void queue_scores(float (&scores)[64], const Shared<Kv>& s, int group, int stage) {
@@ -323,23 +354,15 @@ __device__ void consume(Shared<Kv>& s, const SoftmaxParams& p, const Job& job, i
   float keep[2];
   RingPlace at;   // of the scores
   RingPlace old;  // of the values, one tile behind
-  const int64_t first_masked = (job.position + 64 * group + 1) / kKeys;  // first tile not all seen
-  const auto weigh = [&](int tile) {
+  const auto raise = [&](int tile, auto masked) {
     const int64_t seen =
         min(job.position + line + 1, job.keys) - static_cast<int64_t>(tile) * kKeys;
-    attention.weigh(scores, keep, scale,
-                    static_cast<int>(max(min(seen, int64_t{2 * kKeys}), int64_t{-kKeys})),
-                    tile >= first_masked || tile == job.tiles - 1);
+    attention.raise<masked()>(
+        scores, keep, scale, static_cast<int>(max(min(seen, int64_t{2 * kKeys}), int64_t{-kKeys})));
   };
   const auto pack = [&] {
 #pragma unroll
     for (int i = 0; i < 32; ++i) words[i / 4][i % 4] = pack_bf16(scores[2 * i], scores[2 * i + 1]);
-  };
-  const auto ready_values = [&](int tile) {
-    barrier_wait(&s.v_full[old.stage], old.parity);
-    const int64_t valid = job.keys - static_cast<int64_t>(tile) * kKeys;
-    if (valid < kKeys)
-      clear_values(s.v[old.stage], static_cast<int>(valid));
   };
   barrier_wait(&s.k_full[0], 0);
   queue_scores(scores, s, group, 0);
@@ -347,13 +370,21 @@ __device__ void consume(Shared<Kv>& s, const SoftmaxParams& p, const Job& job, i
   wgmma_touch(scores);
   barrier_arrive_warp(&s.k_empty[0]);
   at.advance(kStages);
-  weigh(0);
+  // Tiles of keys that all rows see.
+  const int whole =
+      static_cast<int>(min((job.position + 64 * group + 1) / kKeys, int64_t{job.tiles - 1}));
+  if (whole > 0) {
+    raise(0, std::false_type{});
+  } else {
+    raise(0, std::true_type{});
+  }
+  attention.weigh<0, 64>(scores, scale);
   pack();
   if (group == 1)
     named_arrive(kTurn, 2 * kGroup);
-  for (int tile = 1; tile < job.tiles; ++tile) {
+  const auto turn = [&](int tile, auto masked) {
     barrier_wait(&s.k_full[at.stage], at.parity);
-    ready_values(tile - 1);
+    barrier_wait(&s.v_full[old.stage], old.parity);
     named_barrier(kTurn + group, 2 * kGroup);
     queue_scores(scores, s, group, at.stage);
     queue_values(attention.out, words, s, old.stage, tile > 1);
@@ -362,15 +393,25 @@ __device__ void consume(Shared<Kv>& s, const SoftmaxParams& p, const Job& job, i
     wgmma_touch(scores);
     barrier_arrive_warp(&s.k_empty[at.stage]);
     at.advance(kStages);
-    weigh(tile);  // beside the product with the last tile's values, whose weights must stay
+    // Beside the product with the last tile's values, whose weights must stay: the maxima and some
+    // of the weights. More would fall together with those of the other warpgroup.
+    raise(tile, masked);
+    attention.weigh<0, kBeside>(scores, scale);
+    store_before_wait(s.held, attention.total[0] + attention.total[1]);
     wgmma_wait<0>();
     wgmma_touch(attention.out);
     barrier_arrive_warp(&s.v_empty[old.stage]);
     old.advance(kStages);
+    attention.weigh<kBeside, 64>(scores, scale);
     pack();
     attention.rescale(keep);
-  }
-  ready_values(job.tiles - 1);
+  };
+  for (int tile = 1; tile < whole; ++tile) turn(tile, std::false_type{});
+  for (int tile = max(whole, 1); tile < job.tiles; ++tile) turn(tile, std::true_type{});
+  barrier_wait(&s.v_full[old.stage], old.parity);
+  const int64_t valid = job.keys - static_cast<int64_t>(job.tiles - 1) * kKeys;
+  if (valid < kKeys)
+    clear_values(s.v[old.stage], static_cast<int>(valid));
   queue_values(attention.out, words, s, old.stage, job.tiles > 1);
   wgmma_wait<0>();
   wgmma_touch(attention.out);
@@ -383,7 +424,7 @@ __global__ void __launch_bounds__(kThreads, 1)
   extern __shared__ __align__(1024) char memory[];
   Shared<Kv>& s = *reinterpret_cast<Shared<Kv>*>(memory);
   constexpr bool kWidens = is_code<Kv>();
-  const int head = static_cast<int>(blockIdx.x);
+  const int head = static_cast<int>(blockIdx.z * gridDim.x + blockIdx.x);
   const Job job = find_job(p, blockIdx.y);
   if (job.sequence < 0)
     return;
@@ -417,7 +458,8 @@ __global__ void __launch_bounds__(kThreads, 1)
 template <typename Kv>
 void launch(const SoftmaxParams& params, const CUtensorMap& pages, cudaStream_t stream) {
   const int64_t jobs = (params.rows.total + kRows - 1) / kRows + params.rows.sequences;
-  const dim3 grid(static_cast<unsigned>(params.heads), static_cast<unsigned>(jobs));
+  const dim3 grid(static_cast<unsigned>(params.heads / params.kv.heads),
+                  static_cast<unsigned>(jobs), static_cast<unsigned>(params.kv.heads));
   visit_float(params.q.dtype, [&](auto q) {
     visit_float(params.out_type, [&](auto out) {
       auto* kernel = softmax_prefill_kernel<decltype(q), decltype(out), Kv>;

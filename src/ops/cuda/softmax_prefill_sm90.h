@@ -8,7 +8,7 @@
 
 namespace mm::cuda {
 
-/// Whether launch_softmax_prefill can run this: has_fast_pages().
+/// Whether launch_softmax_prefill can run this: has_fast_pages(), queries aligned to 16 bytes.
 bool fits_softmax_prefill(const SoftmaxParams& params);
 
 /// Descriptor of the pages for the copy engine: boxes of 64 rows × 128 bytes. Throws kInternal.

@@ -19,6 +19,13 @@ struct HeadRows {
   int64_t head_stride = 0;  ///< elements
 };
 
+/// Whether every head of every row begins at a multiple of 16 bytes.
+inline bool is_aligned(const HeadRows& rows) {
+  const int64_t size = size_of(rows.dtype);
+  return reinterpret_cast<uintptr_t>(rows.data) % 16 == 0 && rows.row_stride * size % 16 == 0 &&
+         rows.head_stride * size % 16 == 0;
+}
+
 /// Which rows belong to which sequence.
 struct RaggedRows {
   const int32_t* offsets = nullptr;  ///< [sequences + 1]

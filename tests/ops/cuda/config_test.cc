@@ -84,6 +84,9 @@ TEST(SoftmaxConfig, FastKernelsWantPagesOfTheirTypeAndSize) {
     EXPECT_FALSE(fits_softmax_prefill(params));
   }
   params = softmax(1, 4);
+  params.q = {address(4104), DType::kF32, 8192, 128};
+  EXPECT_FALSE(fits_softmax_prefill(params));
+  params = softmax(1, 4);
   params.kv.size = 64;
   EXPECT_FALSE(fits_softmax_decode(params));
   EXPECT_FALSE(fits_softmax_prefill(params));
