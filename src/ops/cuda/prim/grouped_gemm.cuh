@@ -359,26 +359,30 @@ __device__ void sum_stages(float (&sums)[kHalves][Width / 2], Shared<Bf16Operand
   barrier_arrive_warp(&s.empty[previous]);
 }
 
-// All stages of a tile, summed outside the tensor cores, which the other warpgroup keeps busy.
+// All stages of a tile, summed outside the tensor cores, which the other warpgroup keeps busy. A
+// stage is waited for while the last products of the one before run.
 template <int Width>
 __device__ void sum_stages(float (&sums)[kHalves][Width / 2], Shared<Fp8Operands>& s,
                            const GroupedGemmParams& p, RingPlace& at, int group) {
+  barrier_wait(&s.full[at.stage], at.parity);
   for (int depth = 0; depth < p.k; depth += Fp8Operands::kDepth) {
-    barrier_wait(&s.full[at.stage], at.parity);
+    const int stage = at.stage;
+    at.advance(Fp8Operands::kStages);
 #pragma unroll
     for (int half = 0; half < kHalves; ++half) {
       float part[Width / 2];
       wgmma_fence();
-      multiply_stage<Fp8Operands, Width>(part, s.stages[at.stage], group * kHalves + half, false);
+      multiply_stage<Fp8Operands, Width>(part, s.stages[stage], group * kHalves + half, false);
       wgmma_commit();
+      if (half == kHalves - 1 && depth + Fp8Operands::kDepth < p.k)
+        barrier_wait(&s.full[at.stage], at.parity);
       wgmma_wait<0>();
       wgmma_touch(part);
       if (half == kHalves - 1)
-        barrier_arrive_warp(&s.empty[at.stage]);
+        barrier_arrive_warp(&s.empty[stage]);
 #pragma unroll
       for (int i = 0; i < Width / 2; ++i) sums[half][i] += part[i];
     }
-    at.advance(Fp8Operands::kStages);
   }
 }
 
