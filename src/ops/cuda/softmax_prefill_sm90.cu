@@ -9,7 +9,7 @@
 // P stays in registers: an accumulator is the operand of the next product after packing.
 // Pages of codes are copied to shared memory as they are; there the third warpgroup makes bf16 of
 // them, each row times its scale.
-// Shared memory: q 32 KiB, 2 stages each of k and v 32 KiB, for codes 2 more of 16 KiB: 193 KiB.
+// Shared memory: q 32 KiB, 2 stages each of k and v 32 KiB, for codes 3 more of 16 KiB: 211 KiB.
 // Expected limit: the tensor cores; one exponential a score takes half of that time beside them.
 #include <type_traits>
 
@@ -29,7 +29,8 @@ constexpr int kSize = 128;
 constexpr int kRows = 128;  // of a block of threads
 constexpr int kKeys = 128;  // of a tile
 constexpr int kStages = 2;
-constexpr int kGroup = 128;  // threads of a warpgroup
+constexpr int kCodeTiles = 3;  // on their way, or being widened
+constexpr int kGroup = 128;    // threads of a warpgroup
 constexpr int kThreads = 3 * kGroup;
 constexpr int kPanel = kKeys * 128;
 constexpr int kBeside = 16;  // of a thread's 64 weights of a tile
@@ -51,8 +52,8 @@ struct Shared {
   char q[2 * kPanel];           // [64-channel half][row][64] bf16, swizzled
   char k[kStages][2 * kPanel];  // [half][key][64], as is v
   char v[kStages][2 * kPanel];
-  CodeTiles<is_code<Kv>() ? 2 : 0> codes;  // tiles before they are widened
-  float held[2 * kGroup];                  // a place a thread: store_before_wait()
+  CodeTiles<is_code<Kv>() ? kCodeTiles : 0> codes;  // tiles before they are widened
+  float held[2 * kGroup];                           // a place a thread: store_before_wait()
   uint64_t k_full[kStages], k_empty[kStages], v_full[kStages], v_empty[kStages];
 };
 
@@ -122,11 +123,11 @@ __device__ void produce(Shared<bf16>& s, const SoftmaxParams& p, const CUtensorM
   }
 }
 
-// Copies the codes and scales of step `step`: tile step / 2, its keys (even) or its values.
+// Copies the codes and scales of step `step` to `slot`: tile step / 2, its keys (even) or its
+// values.
 template <typename Kv>
 __device__ void load_codes(Shared<Kv>& s, const SoftmaxParams& p, const CUtensorMap* map,
-                           const Job& job, int kv_head, int step) {
-  const int slot = step % 2;
+                           const Job& job, int kv_head, int step, int slot) {
   uint64_t* full = &s.codes.full[slot];
   barrier_expect(full, kPanel + kKeys * sizeof(float));
 #pragma unroll
@@ -138,53 +139,70 @@ __device__ void load_codes(Shared<Kv>& s, const SoftmaxParams& p, const CUtensor
   }
 }
 
-// A tile of codes as bf16, each row times its scale. All threads of the warpgroup.
+// Four codes times their scale, rounded to bf16.
+template <typename Kv>
+__device__ uint2 widen_four(uint32_t codes, float scale) {
+  const float4 x = four_floats<Kv>(codes);
+  return {pack_bf16(x.x * scale, x.y * scale), pack_bf16(x.z * scale, x.w * scale)};
+}
+
+// A tile of codes as bf16, each row times its scale. All threads of the warpgroup. A thread reads
+// all its codes before it writes: the compiler cannot tell that it may.
 template <typename Kv>
 __device__ void widen_tile(char* to, const char* codes, const float* scales) {
-  for (int i = static_cast<int>(threadIdx.x % kGroup); i < kKeys * 8; i += kGroup) {
-    const int row = i / 8;
-    const int chunk = i % 8;  // of 16 channels
-    const auto from = *reinterpret_cast<const Pack<Kv, 16>*>(codes + swizzled(row, chunk));
-    const float scale = scales[row];
+  constexpr int kChunks = kKeys * 8 / kGroup;  // of 16 channels, a thread
+  const int chunk = static_cast<int>(threadIdx.x % 8);
+  const int first = static_cast<int>(threadIdx.x % kGroup) / 8;
+  uint4 from[kChunks];
+  float of_row[kChunks];
 #pragma unroll
-    for (int half = 0; half < 2; ++half) {
-      uint32_t words[4];
+  for (int i = 0; i < kChunks; ++i) {
+    const int row = first + i * kGroup / 8;
+    from[i] = *reinterpret_cast<const uint4*>(codes + swizzled(row, chunk));
+    of_row[i] = scales[row];
+  }
 #pragma unroll
-      for (int j = 0; j < 4; ++j) {
-        const int at = 8 * half + 2 * j;
-        words[j] = pack_bf16(to_f32(from.at[at]) * scale, to_f32(from.at[at + 1]) * scale);
-      }
-      *reinterpret_cast<uint4*>(to + chunk / 4 * kPanel + swizzled(row, chunk % 4 * 2 + half)) =
-          uint4{words[0], words[1], words[2], words[3]};
-    }
+  for (int i = 0; i < kChunks; ++i) {
+    const int row = first + i * kGroup / 8;
+    const uint2 low = widen_four<Kv>(from[i].x, of_row[i]);
+    const uint2 low_end = widen_four<Kv>(from[i].y, of_row[i]);
+    const uint2 high = widen_four<Kv>(from[i].z, of_row[i]);
+    const uint2 high_end = widen_four<Kv>(from[i].w, of_row[i]);
+    char* panel = to + chunk / 4 * kPanel;
+    *reinterpret_cast<uint4*>(panel + swizzled(row, chunk % 4 * 2)) =
+        uint4{low.x, low.y, low_end.x, low_end.y};
+    *reinterpret_cast<uint4*>(panel + swizzled(row, chunk % 4 * 2 + 1)) =
+        uint4{high.x, high.y, high_end.x, high_end.y};
   }
   fence_async_shared();
 }
 
-// The whole warpgroup: two tiles of codes are on their way while one is widened.
+// The whole warpgroup: while a tile of codes is widened, others are on their way.
 template <typename Kv>
 __device__ void produce(Shared<Kv>& s, const SoftmaxParams& p, const CUtensorMap* map,
                         const Job& job, int kv_head) {
   const int steps = 2 * job.tiles;
   const bool leads = threadIdx.x == 2 * kGroup;
   if (leads) {
-    load_codes(s, p, map, job, kv_head, 0);
-    load_codes(s, p, map, job, kv_head, 1);
+    for (int step = 0; step < min(steps, kCodeTiles); ++step)
+      load_codes(s, p, map, job, kv_head, step, step);
   }
   RingPlace at;
+  RingPlace from;
   for (int step = 0; step < steps; ++step) {
     const bool keys = step % 2 == 0;
-    const int slot = step % 2;
-    barrier_wait(&s.codes.full[slot], static_cast<uint32_t>(step / 2 % 2));
+    const int slot = from.stage;
+    barrier_wait(&s.codes.full[slot], from.parity);
     barrier_wait(keys ? &s.k_empty[at.stage] : &s.v_empty[at.stage], at.parity ^ 1U);
     widen_tile<Kv>(keys ? s.k[at.stage] : s.v[at.stage], s.codes.tiles[slot], s.codes.scales[slot]);
     // Each thread for itself, as compute-sanitizer follows what they wrote and read.
     barrier_arrive(keys ? &s.k_full[at.stage] : &s.v_full[at.stage]);
     barrier_arrive(&s.codes.empty[slot]);
-    if (leads && step + 2 < steps) {
-      barrier_wait(&s.codes.empty[slot], static_cast<uint32_t>(step / 2 % 2));
-      load_codes(s, p, map, job, kv_head, step + 2);
+    if (leads && step + kCodeTiles < steps) {
+      barrier_wait(&s.codes.empty[slot], from.parity);
+      load_codes(s, p, map, job, kv_head, step + kCodeTiles, slot);
     }
+    from.advance(kCodeTiles);
     if (!keys)
       at.advance(kStages);
   }
@@ -434,7 +452,9 @@ __global__ void __launch_bounds__(kThreads, 1)
       barrier_init(&s.k_empty[i], 8);
       barrier_init(&s.v_full[i], kWidens ? kGroup : 1);
       barrier_init(&s.v_empty[i], 8);
-      if constexpr (kWidens) {
+    }
+    if constexpr (kWidens) {
+      for (int i = 0; i < kCodeTiles; ++i) {
         barrier_init(&s.codes.full[i], 1);
         barrier_init(&s.codes.empty[i], kGroup);
       }

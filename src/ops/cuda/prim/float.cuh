@@ -67,6 +67,31 @@ struct alignas(Count * sizeof(T)) Pack {
 template <typename T>
 using Pack4 = Pack<T, 4>;
 
+/// Four codes that lie side by side, in two conversions or by bytes.
+template <typename Code>
+__device__ float4 four_floats(uint32_t codes);
+
+template <>
+__device__ inline float4 four_floats<__nv_fp8_e4m3>(uint32_t codes) {
+  const auto two = [](uint32_t pair) {
+    const auto both = static_cast<__nv_fp8x2_storage_t>(pair);
+    return __half22float2(__half2(__nv_cvt_fp8x2_to_halfraw2(both, __NV_E4M3)));
+  };
+  const float2 low = two(codes & 0xFFFFU);
+  const float2 high = two(codes >> 16U);
+  return {low.x, low.y, high.x, high.y};
+}
+
+/// A byte in the lowest bits of 2^23 is a float; 2^23 + 128 takes the offset away again.
+template <>
+__device__ inline float4 four_floats<int8_t>(uint32_t codes) {
+  const uint32_t biased = codes ^ 0x80808080U;
+  const auto number = [biased](uint32_t byte) {
+    return __uint_as_float(__byte_perm(biased, 0x4B000000U, 0x7540U | byte)) - 8388736.0F;
+  };
+  return {number(0), number(1), number(2), number(3)};
+}
+
 /// Two floats rounded to bf16: `low` in the lower half of the word.
 __device__ inline uint32_t pack_bf16(float low, float high) {
   const __nv_bfloat162 pair = __floats2bfloat162_rn(low, high);

@@ -35,14 +35,10 @@ __device__ inline Widened widen<__nv_fp8_e4m3>(uint32_t codes) {
   return {mend(codes << 8U, codes << 4U), mend(codes, codes >> 4U)};
 }
 
-/// A byte in the lowest bits of 2^23 is a float; 2^23 + 128 takes the offset away again.
 template <>
 __device__ inline Widened widen<int8_t>(uint32_t codes) {
-  const uint32_t biased = codes ^ 0x80808080U;
-  const auto number = [biased](uint32_t byte) {
-    return __uint_as_float(__byte_perm(biased, 0x4B000000U, 0x7540U | byte)) - 8388736.0F;
-  };
-  return {pack_bf16(number(0), number(2)), pack_bf16(number(1), number(3))};
+  const float4 x = four_floats<int8_t>(codes);
+  return {pack_bf16(x.x, x.z), pack_bf16(x.y, x.w)};
 }
 
 template <typename Kv>
