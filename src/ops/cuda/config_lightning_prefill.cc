@@ -5,11 +5,9 @@ namespace mm::cuda {
 namespace {
 
 constexpr int64_t kSize = 128;  // of a head
-constexpr int64_t kCopyBytes = 16;
 
 bool fits(const HeadRows& rows) {
-  return rows.dtype == DType::kBf16 && reinterpret_cast<uintptr_t>(rows.data) % kCopyBytes == 0 &&
-         rows.row_stride * 2 % kCopyBytes == 0 && rows.head_stride * 2 % kCopyBytes == 0;
+  return rows.dtype == DType::kBf16 && is_aligned(rows);
 }
 
 // Axes: channel within 128 bytes, row, group of 128 bytes, head.
